@@ -1,0 +1,159 @@
+"""From messages to the token ids that a target reads: chat templates, own, named or in a file."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from eagle_bench.data.prompt import Prompt
+from eagle_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+TEMPLATES = Path(__file__).parents[1] / "assets" / "templates"
+ALIASES = {"deepseek": "deepseek-v3"}
+MARKER = re.compile(r"<[|｜][^<>]+?[|｜]>|<(?:start|end)_of_turn>|\[/?INST\]")
+"""The control tokens of a template's source."""
+
+log = logging.getLogger(__name__)
+
+
+def template_names() -> list[str]:
+    """Every value of `chat_template` that names a shipped template."""
+    return sorted([path.stem for path in TEMPLATES.glob("*.jinja")] + list(ALIASES))
+
+
+def opening(prompt: Prompt) -> list[dict[str, str]]:
+    """The messages before the first answer: the system's, if any, and the first turn."""
+    system = [] if prompt.system is None else [{"role": "system", "content": prompt.system}]
+    return [*system, {"role": "user", "content": prompt.turns[0]}]
+
+
+@dataclass(frozen=True)
+class ChatFormat:
+    """How a conversation becomes token ids.
+
+    Attributes
+    ----------
+    name : str
+        What the user asked for: `auto`, `none`, a template's name, or a file.
+    template : str or None
+        Jinja source; None takes the texts as they are, joined by newlines.
+    enable_thinking : bool or None
+        Given to the template; None leaves the template's default.
+    foreign_markers : tuple[str, ...]
+        Control tokens of a named template that this tokenizer would split into pieces: a
+        sign that the template belongs to another family of models.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    template: str | None
+    enable_thinking: bool | None = None
+    foreign_markers: tuple[str, ...] = ()
+
+    def render(self, history: list[dict[str, str]]) -> str:
+        """`history` as text, the generation prompt at its end."""
+        if self.template is None:
+            return "\n".join(message["content"] for message in history)
+        thinking: dict[str, Any] = {}
+        if self.enable_thinking is not None:
+            thinking = {"enable_thinking": self.enable_thinking, "thinking": self.enable_thinking}
+        try:
+            text = self.tokenizer.apply_chat_template(
+                history,
+                chat_template=self.template,
+                tokenize=False,
+                add_generation_prompt=True,
+                **thinking,
+            )
+        except (jinja2.TemplateError, TypeError) as error:
+            line = getattr(error, "lineno", None)
+            where = f" in line {line}" if line else ""
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise UserError(f"chat_template={self.name} fails{where}: {reason}.") from None
+        return str(text)
+
+    def encode(self, history: list[dict[str, str]]) -> list[int]:
+        """Token ids `[prompt_tokens]` of `history`, ready for the assistant's next message.
+
+        Parameters
+        ----------
+        history : list of dict
+            Messages with `role` (system, user or assistant) and `content`, the last one the
+            user's.
+
+        Returns
+        -------
+        list[int]
+            A template alone decides on BOS, which never appears twice in a row; plain text
+            gets the special tokens that the tokenizer adds.
+        """
+        text = self.render(history)
+        ids: list[int] = self.tokenizer(text, add_special_tokens=self.template is None)["input_ids"]
+        bos = self.tokenizer.bos_token_id
+        return ids[1:] if bos is not None and ids[:2] == [bos, bos] else ids
+
+
+def chat_format(
+    tokenizer: PreTrainedTokenizerBase, chat_template: str, enable_thinking: bool | None
+) -> ChatFormat:
+    """The format that `chat_template` asks for, tried on one message.
+
+    Parameters
+    ----------
+    chat_template : str
+        `auto` (the tokenizer's own), `none` (plain text), a name of `template_names()`, or
+        the path of a Jinja file.
+    enable_thinking : bool or None
+        For templates that can switch the model's thinking on and off.
+    """
+    template = _source(tokenizer, chat_template)
+    if enable_thinking is not None and "thinking" not in (template or ""):
+        raise UserError(
+            f"dataset.enable_thinking={str(enable_thinking).lower()} has no effect with "
+            f"chat_template={chat_template}, which knows no thinking; leave it null."
+        )
+    foreign: tuple[str, ...] = ()
+    if template is not None and chat_template != "auto":
+        vocabulary = tokenizer.get_vocab()
+        foreign = tuple(sorted(set(MARKER.findall(template)) - vocabulary.keys()))
+    if foreign:
+        log.warning(
+            "chat_template=%s uses %s, unknown to this tokenizer: is it for another model?",
+            chat_template,
+            ", ".join(foreign),
+        )
+    result = ChatFormat(tokenizer, chat_template, template, enable_thinking, foreign)
+    result.render([{"role": "user", "content": "Hello"}])
+    return result
+
+
+def _source(tokenizer: PreTrainedTokenizerBase, chat_template: str) -> str | None:
+    if chat_template == "none":
+        return None
+    if chat_template == "auto":
+        if not tokenizer.chat_template:
+            raise UserError(
+                "The tokenizer has no chat template: set chat_template=none for plain text, "
+                f"chat_template=NAME ({', '.join(template_names())}), or chat_template=FILE "
+                "with a Jinja template."
+            )
+        return str(tokenizer.get_chat_template())
+    shipped = TEMPLATES / f"{ALIASES.get(chat_template, chat_template)}.jinja"
+    path = shipped if chat_template in template_names() else Path(chat_template).expanduser()
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        raise UserError(
+            f"chat_template={chat_template} is neither auto, none, a known name "
+            f"({', '.join(template_names())}) nor a readable Jinja file."
+        ) from None
+    except UnicodeDecodeError:
+        raise UserError(f"chat_template={chat_template} is a file that is no UTF-8 text.") from None

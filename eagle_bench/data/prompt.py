@@ -1,0 +1,30 @@
+"""What every prompt becomes, whatever file it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt of a set.
+
+    `turns` are the user's messages in order; `system` precedes them when the file had one.
+    `reference` is the answer the file gave, one per turn, when it gave any.
+    """
+
+    id: str
+    category: str
+    turns: tuple[str, ...]
+    reference: tuple[str, ...] = ()
+    system: str | None = None
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """Prompts with what a reader of the results must know of their origin."""
+
+    name: str
+    prompts: tuple[Prompt, ...]
+    sha256: str
+    skipped: dict[str, int]

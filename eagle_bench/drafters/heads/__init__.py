@@ -1,0 +1,1 @@
+"""EAGLE heads: the module, its configuration, and the formats it is stored in."""

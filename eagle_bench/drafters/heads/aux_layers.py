@@ -1,0 +1,77 @@
+"""Which hidden states of the target a head was trained on, in the field's two conventions.
+
+A layer id names the *input* of that layer (EAGLE, vLLM, speculators: `[2, L // 2, L - 3]`) or
+its *output* (SpecForge, ModelOpt, SGLang's config: `[1, L // 2 - 1, L - 4]`): the same states
+one apart. Inside this project it is always the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eagle_bench.drafters.heads.tables import Format
+from eagle_bench.errors import UserError
+
+KEY = "eagle_aux_hidden_state_layer_ids"
+
+
+@dataclass(frozen=True)
+class AuxLayers:
+    """Layers whose input is read (None: the default for the target), and how that is known."""
+
+    layers: tuple[int, ...] | None
+    source: str
+    warning: str | None = None
+
+
+def default_layers(num_layers: int) -> tuple[int, int, int]:
+    """The reference implementation's choice for a target with `num_layers` layers."""
+    return 2, num_layers // 2, num_layers - 3
+
+
+def read_aux_layers(
+    config: Mapping[str, Any], form: Format, override: list[int] | None, num_layers: int | None
+) -> AuxLayers:
+    """What the override, or else the config of the head, says.
+
+    The rule for telling the conventions apart: ids that are exactly the default of one
+    convention for this target are of that convention; otherwise ids under `eagle_config`
+    follow the format's own convention, and ids at the top of the config name inputs.
+    """
+    if override is not None:
+        return AuxLayers(tuple(override), "drafter.aux_layers")
+    nested = (config.get("eagle_config") or {}).get(KEY)
+    ids = nested or config.get(KEY)
+    if not ids:
+        return AuxLayers(
+            None,
+            "not in config.json: the default [2, L//2, L-3]",
+            "config.json does not name the aux layers; the default [2, L//2, L-3] is assumed.",
+        )
+    if not isinstance(ids, list) or not all(isinstance(i, int) for i in ids):
+        raise UserError(f"config.json: {KEY}={ids} is no list of layer numbers.")
+    inputs, moved = tuple(ids), tuple(i + 1 for i in ids)
+    where = f"eagle_config.{KEY}" if nested else KEY
+    if num_layers is not None and default_layers(num_layers) in (inputs, moved):
+        kind = "input" if inputs == default_layers(num_layers) else "output"
+        layers = default_layers(num_layers)
+        return AuxLayers(layers, f"{where}={ids}, layer {kind}s by the default pattern")
+    kind = form.aux_ids if nested else "input"
+    layers = inputs if kind == "input" else moved
+    doubtful = ids[0] == (1 if kind == "input" else 2)
+    return AuxLayers(
+        layers,
+        f"{where}={ids}, layer {kind}s by the format's convention",
+        f"{where}={ids} is read as layer {kind}s, but its first id is the other convention's; "
+        f"if acceptance is poor, set drafter.aux_layers={_shifted(ids, kind)}."
+        if doubtful
+        else None,
+    )
+
+
+def _shifted(ids: list[int], kind: str) -> str:
+    """The layers under the other convention, as an override is written."""
+    other = [i + 1 for i in ids] if kind == "input" else ids
+    return "[" + ",".join(map(str, other)) + "]"

@@ -1,0 +1,106 @@
+"""Refusals: a folder that is no head, a broken one, and one made for another target."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from eagle_bench.drafters.heads.config import HeadConfig
+from eagle_bench.errors import UserError
+
+MIN_TARGET_LAYERS = 7
+
+
+class Target(Protocol):
+    """What a head must know of its target."""
+
+    @property
+    def hidden_size(self) -> int: ...
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def num_layers(self) -> int: ...
+
+
+def check_is_head(folder: Path, names: Iterable[str]) -> None:
+    """Refuse what has no `fc` over a decoder layer: full models, adapters, anything else."""
+    names = set(names)
+    if any("lora_" in name for name in names):
+        raise UserError(f"{folder} holds a LoRA adapter, not an EAGLE head.")
+    wanted = ("fc.weight", "layers.0.self_attn.q_proj.weight", "layers.0.mlp.gate_proj.weight")
+    lacking = [name for name in wanted if name not in names]
+    if not lacking:
+        return
+    if "fc.weight" not in names and "layers.1.self_attn.q_proj.weight" in names:
+        raise UserError(f"{folder} holds a full language model, not an EAGLE head.")
+    nearest = {
+        name: difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.3) for name in lacking
+    }
+    listed = "; ".join(
+        f"{name} (nearest: {near[0] if near else 'none'})" for name, near in nearest.items()
+    )
+    raise UserError(f"The keys in {folder} match no EAGLE head format; missing {listed}.")
+
+
+def check_tensors(
+    folder: Path, weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> None:
+    """Refuse missing, misshapen, non-finite and all-zero tensors."""
+    if lacking := sorted(set(expected) - set(weights)):
+        near = difflib.get_close_matches(lacking[0], sorted(set(weights) - set(expected)), n=1)
+        hint = f" (nearest: {near[0]})" if near else ""
+        raise UserError(f"{folder} lacks the weights {', '.join(lacking)}{hint}.")
+    for name, like in expected.items():
+        tensor = weights[name]
+        if tensor.shape != like.shape:
+            raise UserError(
+                f"{name} in {folder} has shape {list(tensor.shape)}, but its config.json makes "
+                f"it {list(like.shape)}."
+            )
+        if not bool(tensor.isfinite().all()):
+            raise UserError(f"{name} in {folder} holds NaN or infinite values.")
+        if not name.endswith(".bias") and not bool(tensor.any()):
+            raise UserError(f"{name} in {folder} is all zeros: the head was never trained.")
+
+
+def check_fits(config: HeadConfig, target: Target) -> None:
+    """Refuse a head for another target: width, vocabulary, layers."""
+    if config.target_hidden_size != target.hidden_size:
+        raise UserError(
+            f"The head was made for a target of width {config.target_hidden_size}, but this one "
+            f"has width {target.hidden_size}."
+        )
+    if config.vocab_size != target.vocab_size:
+        raise UserError(
+            f"The head was made for a target with {config.vocab_size} tokens, but this one has "
+            f"{target.vocab_size}."
+        )
+    if config.generation != 3:
+        return
+    if config.aux_layers is None and config.num_features != 3:
+        raise UserError(
+            f"The head reads {config.num_features} hidden states of the target, but nothing says "
+            "which; give them as drafter.aux_layers."
+        )
+    if config.aux_layers is None and target.num_layers < MIN_TARGET_LAYERS:
+        raise UserError(
+            f"The target has {target.num_layers} layers, but EAGLE-3 needs at least "
+            f"{MIN_TARGET_LAYERS} for its three hidden states; or give drafter.aux_layers."
+        )
+    layers = config.features_of(target.num_layers)
+    if len(layers) != config.num_features:
+        raise UserError(
+            f"The head reads {config.num_features} hidden states, but {len(layers)} aux layers "
+            f"are named: {list(layers)}."
+        )
+    if min(layers) < 0 or max(layers) > target.num_layers:
+        raise UserError(
+            f"The head reads the inputs of layers {list(layers)}, but the target has only "
+            f"{target.num_layers} layers."
+        )

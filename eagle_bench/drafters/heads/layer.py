@@ -1,0 +1,184 @@
+"""A head's decoder layer: attention over keys and values (GQA) or over a latent (MLA), MLP."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers.activations import ACT2FN
+
+from eagle_bench.config import Attention
+from eagle_bench.drafters.heads.attention import KERNELS
+from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
+from eagle_bench.drafters.heads.rope import Rope, rotate
+
+
+class Cache(Protocol):
+    """What a layer asks of a cache; `eagle_bench.models.cache.KVCache` is one.
+
+    Two tensors per layer grow along their third dimension. An MLA layer passes its latent and
+    the int32 positions in place of keys and values, so the two may differ in shape and dtype.
+    """
+
+    def update(self, k: Tensor, v: Tensor, layer_idx: int) -> tuple[Tensor, Tensor]: ...
+
+    def advance(self, q: int) -> None: ...
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square normalisation over the last dimension."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+
+
+class GroupedQueryAttention(nn.Module):
+    """Attention with fewer key-value heads than query heads; q, k and v in one product."""
+
+    def __init__(self, config: HeadConfig, width: int, index: int, attention: Attention) -> None:
+        super().__init__()
+        self.index = index
+        self.heads, self.kv_heads = config.num_heads, config.num_kv_heads
+        self.head_dim = config.head_dim
+        self.attend = KERNELS[attention]
+        rows = (self.heads + 2 * self.kv_heads) * self.head_dim
+        self.qkv_proj = nn.Linear(width, rows, bias=config.attention_bias)
+        self.o_proj = nn.Linear(
+            self.heads * self.head_dim, config.hidden_size, bias=config.output_bias
+        )
+        self.q_norm = RMSNorm(self.head_dim, config.rms_eps) if config.qk_norm else None
+        self.k_norm = RMSNorm(self.head_dim, config.rms_eps) if config.qk_norm else None
+
+    def forward(
+        self, x: Tensor, positions: Tensor, rope: Rope, mask: Tensor | None, cache: Cache | None
+    ) -> Tensor:
+        batch, tokens, _ = x.shape
+        qkv = self.qkv_proj(x).view(batch, tokens, -1, self.head_dim).transpose(1, 2)
+        queries = self.heads + self.kv_heads
+        v = qkv[:, queries:]
+        cos, sin = rope(positions, x.dtype)
+        if self.q_norm is not None and self.k_norm is not None:
+            q = rotate(self.q_norm(qkv[:, : self.heads]), cos, sin)
+            k = rotate(self.k_norm(qkv[:, self.heads : queries]), cos, sin)
+        else:
+            rotated = rotate(qkv[:, :queries], cos, sin)
+            q, k = rotated[:, : self.heads], rotated[:, self.heads :]
+        if cache is not None:
+            k, v = cache.update(k, v, self.index)
+        out = self.attend(q, k, v, _visible(mask, q, k))
+        return torch.as_tensor(self.o_proj(out.transpose(1, 2).flatten(2)))
+
+
+class LatentAttention(nn.Module):
+    """Attention whose cache keeps one normed latent per token.
+
+    Keys and values are made anew from the cached latents at every call, which is exact; RoPE
+    acts on the made keys, so the positions are cached beside the latents.
+    """
+
+    def __init__(
+        self, config: HeadConfig, mla: MLAConfig, width: int, index: int, attention: Attention
+    ) -> None:
+        super().__init__()
+        self.index = index
+        self.heads, self.kv_heads = config.num_heads, config.num_kv_heads
+        self.head_dim = config.head_dim
+        self.attend = KERNELS[attention]
+        self.q_rows = self.heads * self.head_dim
+        self.down_proj = nn.Linear(width, self.q_rows + mla.latent_dim, bias=config.attention_bias)
+        self.kv_norm = nn.LayerNorm(mla.latent_dim)
+        self.up_proj = nn.Linear(mla.latent_dim, 2 * self.kv_heads * self.head_dim, bias=False)
+        self.o_proj = nn.Linear(self.q_rows, config.hidden_size, bias=config.output_bias)
+
+    def forward(
+        self, x: Tensor, positions: Tensor, rope: Rope, mask: Tensor | None, cache: Cache | None
+    ) -> Tensor:
+        batch, tokens, _ = x.shape
+        q, latent = self.down_proj(x).split((self.q_rows, self.up_proj.in_features), dim=-1)
+        q = q.view(batch, tokens, self.heads, self.head_dim).transpose(1, 2)
+        q = rotate(q, *rope(positions, x.dtype))
+        latent = self.kv_norm(latent)[:, None]
+        places = positions.expand(batch, tokens).to(torch.int32)[:, None, :, None]
+        if cache is not None:
+            latent, places = cache.update(latent, places, self.index)
+        kv = self.up_proj(latent[:, 0]).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        k = rotate(kv[:, : self.kv_heads], *rope(places[:, 0, :, 0], x.dtype))
+        out = self.attend(q, k, kv[:, self.kv_heads :], _visible(mask, q, k))
+        return torch.as_tensor(self.o_proj(out.transpose(1, 2).flatten(2)))
+
+
+class MLP(nn.Module):
+    """The gated feed-forward block; gate and up in one product."""
+
+    def __init__(self, config: HeadConfig) -> None:
+        super().__init__()
+        width, inner = config.hidden_size, config.intermediate_size
+        self.gate_up_proj = nn.Linear(width, 2 * inner, bias=config.mlp_bias)
+        self.down_proj = nn.Linear(inner, width, bias=config.mlp_bias)
+        self.activation = ACT2FN[config.activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
+        return torch.as_tensor(self.down_proj(self.activation(gate) * up))
+
+
+class Layer(nn.Module):
+    """One decoder layer.
+
+    The first layer of an EAGLE-3 head reads the embedding beside the hidden state (width 2H);
+    the first of an EAGLE-1/2 head has no input norm; all others are plain.
+    """
+
+    def __init__(self, config: HeadConfig, index: int, attention: Attention) -> None:
+        super().__init__()
+        width, eps = config.hidden_size, config.rms_eps
+        self.paired = index == 0 and config.generation == 3
+        self.norm_before_residual = config.norm_before_residual
+        self.hidden_norm = RMSNorm(width, eps) if self.paired else None
+        bare = index == 0 and config.generation != 3
+        self.input_layernorm = None if bare else RMSNorm(width, eps)
+        self.post_attention_layernorm = RMSNorm(width, eps)
+        rows = 2 * width if self.paired else width
+        self.self_attn: GroupedQueryAttention | LatentAttention
+        if config.mla is None:
+            self.self_attn = GroupedQueryAttention(config, rows, index, attention)
+        else:
+            self.self_attn = LatentAttention(config, config.mla, rows, index, attention)
+        self.mlp = MLP(config)
+
+    def forward(
+        self,
+        embeds: Tensor,
+        hidden: Tensor,
+        positions: Tensor,
+        rope: Rope,
+        mask: Tensor | None,
+        cache: Cache | None,
+    ) -> Tensor:
+        """Hidden state `[batch, tokens, hidden_size]` after the layer."""
+        residual = hidden
+        if self.hidden_norm is not None and self.input_layernorm is not None:
+            normed = self.hidden_norm(hidden)
+            if self.norm_before_residual:
+                residual = normed
+            x = torch.cat((self.input_layernorm(embeds), normed), dim=-1)
+        else:
+            x = hidden if self.input_layernorm is None else self.input_layernorm(hidden)
+        hidden = residual + self.self_attn(x, positions, rope, mask, cache)
+        return hidden + torch.as_tensor(self.mlp(self.post_attention_layernorm(hidden)))
+
+
+def _visible(mask: Tensor | None, q: Tensor, k: Tensor) -> Tensor | None:
+    """The caller's mask; without one, each query sees all keys up to its own."""
+    tokens, entries = q.shape[2], k.shape[2]
+    if mask is not None or tokens == 1:
+        return mask
+    seen = torch.ones(tokens, entries, dtype=torch.bool, device=q.device)
+    return seen.tril(entries - tokens)[None, None]

@@ -1,0 +1,71 @@
+"""Rotary position embedding, with every scaling that transformers knows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from transformers import LlamaConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+from eagle_bench.drafters.heads.config import HeadConfig
+from eagle_bench.errors import UserError
+
+UNSCALED = ("default", "mrope")
+LENGTH_DEPENDENT = ("dynamic", "longrope")
+
+
+class Rope:
+    """Cosines and sines of positions.
+
+    A plain object and not a module: its float32 frequencies must survive `head.to(bfloat16)`.
+    """
+
+    def __init__(self, config: HeadConfig) -> None:
+        scaling = dict(config.rope.scaling or {})
+        self.kind = str(scaling.pop("rope_type", None) or scaling.pop("type", "default"))
+        scaling.pop("type", None)
+        if self.kind not in (*UNSCALED, *ROPE_INIT_FUNCTIONS):
+            known = ", ".join(("default", *ROPE_INIT_FUNCTIONS))
+            raise UserError(
+                f"The head's rope_scaling has the unknown rope_type {self.kind!r}; known: {known}."
+            )
+        self._theta = config.rope.theta
+        self._head_dim = config.head_dim
+        self._max_positions = config.max_positions
+        self._parameters = {"rope_theta": self._theta, "rope_type": self.kind, **scaling}
+        self._inv_freq, self.magnitude = self._frequencies(config.max_positions)
+
+    def __call__(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Cosines and sines `[batch, 1, tokens, head_dim / 2]` of `positions` `[batch, tokens]`."""
+        if self.kind in LENGTH_DEPENDENT:
+            length = max(int(positions.max()) + 1, self._max_positions)
+            inv_freq, magnitude = self._frequencies(length)
+            inv_freq = inv_freq.to(positions.device)
+        else:
+            self._inv_freq = self._inv_freq.to(positions.device)
+            inv_freq, magnitude = self._inv_freq, self.magnitude
+        angles = positions[:, None, :, None] * inv_freq
+        cos, sin = angles.cos(), angles.sin()
+        if magnitude != 1.0:
+            cos, sin = cos * magnitude, sin * magnitude
+        return cos.to(dtype), sin.to(dtype)
+
+    def _frequencies(self, length: int) -> tuple[Tensor, float]:
+        if self.kind in UNSCALED:
+            exponents = torch.arange(0, self._head_dim, 2, dtype=torch.float32) / self._head_dim
+            return self._theta**-exponents, 1.0
+        config = LlamaConfig(
+            head_dim=self._head_dim,
+            max_position_embeddings=self._max_positions,
+            rope_parameters=self._parameters,
+        )
+        inv_freq, magnitude = ROPE_INIT_FUNCTIONS[self.kind](
+            config, torch.device("cpu"), seq_len=length
+        )
+        return inv_freq, float(magnitude)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate `x` `[batch, heads, tokens, head_dim]`; dimension i pairs with i + head_dim / 2."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)

@@ -1,0 +1,126 @@
+"""The map from a head's smaller vocabulary to the target's, checked before it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from eagle_bench.drafters.heads.folder import read_tensors
+from eagle_bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Target ids of the draft tokens (None: the same ids), where they came from, warnings."""
+
+    target_ids: Tensor | None
+    source: str
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_mapping(path: str) -> dict[str, Tensor]:
+    """`d2t` and `t2d` of a separate mapping file."""
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UserError(f"drafter.vocab_mapping={path} is no file.")
+    tensors = read_tensors(file)
+    if not {"d2t", "t2d"} & set(tensors):
+        raise UserError(
+            f"drafter.vocab_mapping={path} holds neither d2t nor t2d but "
+            f"{', '.join(sorted(tensors)) or 'nothing'}."
+        )
+    return tensors
+
+
+def read_vocabulary(
+    buffers: Mapping[str, Tensor], mapping: str | None, vocab: int, draft_vocab: int
+) -> Vocabulary:
+    """The vocabulary of a head from its own buffers, or from `mapping` when that is given.
+
+    Parameters
+    ----------
+    buffers : mapping of str to Tensor
+        `d2t` and `t2d` as far as the checkpoint has them.
+    mapping : str or None
+        `drafter.vocab_mapping`; wins over the buffers.
+    vocab, draft_vocab : int
+        Sizes of the target's vocabulary and of the head's.
+    """
+    if mapping is not None:
+        buffers, source = read_mapping(mapping), "drafter.vocab_mapping"
+    else:
+        source = "the checkpoint"
+    d2t, t2d = buffers.get("d2t"), buffers.get("t2d")
+    if draft_vocab > vocab:
+        raise UserError(
+            f"draft_vocab_size={draft_vocab} is more than the target's vocab_size={vocab}."
+        )
+    if _unfilled(d2t, t2d, draft_vocab, vocab):
+        d2t = t2d = None
+    if d2t is None and t2d is None:
+        if draft_vocab == vocab:
+            return Vocabulary(None, "the vocabularies are equal")
+        raise UserError(
+            f"The head proposes {draft_vocab} of {vocab} tokens but its vocabulary map (d2t) is "
+            "missing or was never filled; give it as drafter.vocab_mapping=FILE.pt."
+        )
+    if d2t is None:
+        assert t2d is not None
+        return Vocabulary(_from_t2d(t2d, vocab, draft_vocab), f"t2d of {source}")
+    target_ids = _from_d2t(d2t, vocab, draft_vocab)
+    warnings = []
+    if t2d is not None and not _agree(t2d, target_ids):
+        warnings.append("t2d contradicts d2t; d2t is used.")
+    identity = bool((target_ids == torch.arange(draft_vocab)).all())
+    if identity and draft_vocab < vocab:
+        warnings.append(f"d2t is all zeros: the head proposes only the ids below {draft_vocab}.")
+    if identity and draft_vocab == vocab:
+        return Vocabulary(None, f"d2t of {source}: the same ids", warnings)
+    return Vocabulary(target_ids, f"d2t of {source}", warnings)
+
+
+def _unfilled(d2t: Tensor | None, t2d: Tensor | None, draft_vocab: int, vocab: int) -> bool:
+    """Whether the buffers are SpecForge's initial ones: d2t zeros beside t2d ones."""
+    if d2t is None or t2d is None or draft_vocab == vocab:
+        return False
+    return not d2t.any() and bool(t2d.all())
+
+
+def _from_d2t(d2t: Tensor, vocab: int, draft_vocab: int) -> Tensor:
+    if d2t.is_floating_point() or d2t.dtype == torch.bool:
+        raise UserError(f"d2t holds {d2t.dtype} values, not integers.")
+    if d2t.shape != (draft_vocab,):
+        raise UserError(
+            f"d2t has shape {list(d2t.shape)}, but the head proposes {draft_vocab} tokens."
+        )
+    offsets = d2t.to(torch.int64)
+    target_ids = offsets + torch.arange(draft_vocab)
+    if int(target_ids.min()) < 0 or int(target_ids.max()) >= vocab:
+        absolute = bool((offsets.diff() > 0).all()) and int(offsets.max()) < vocab
+        hint = "; it looks like absolute ids, but must hold offsets" if absolute else ""
+        raise UserError(
+            f"d2t points outside the vocabulary of {vocab} tokens "
+            f"(ids {int(target_ids.min())} to {int(target_ids.max())}){hint}."
+        )
+    if not bool((target_ids.diff() > 0).all()):
+        place = int((target_ids.diff() <= 0).nonzero()[0]) + 1
+        raise UserError(f"d2t is unsorted: the target id of draft token {place} does not ascend.")
+    return target_ids
+
+
+def _from_t2d(t2d: Tensor, vocab: int, draft_vocab: int) -> Tensor:
+    if t2d.shape != (vocab,):
+        raise UserError(f"t2d has shape {list(t2d.shape)}, but the target has {vocab} tokens.")
+    target_ids = t2d.to(torch.bool).nonzero()[:, 0]
+    if len(target_ids) != draft_vocab:
+        raise UserError(f"t2d marks {len(target_ids)} tokens, but the head proposes {draft_vocab}.")
+    return target_ids
+
+
+def _agree(t2d: Tensor, target_ids: Tensor) -> bool:
+    marked = t2d.to(torch.bool).nonzero()[:, 0]
+    return marked.shape == target_ids.shape and bool((marked == target_ids).all())

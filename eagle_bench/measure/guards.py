@@ -1,0 +1,237 @@
+"""Reasons to mark a result suspect: small checks over rows, summary and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from eagle_bench.measure.frame import BASELINE
+from eagle_bench.measure.rows import GenerationRow
+
+LOOP_WINDOW = 100
+LOOP_MIN_TOKENS = 32
+LOOP_UNIQUE_SHARE = 0.3
+LOOP_GENERATIONS = 0.05
+EOS_SHARE = 0.5
+FEW_PROMPTS = 5
+SPARE_CORES = 0.5
+FLOOR_FACTOR = 10.0
+STEP_FACTOR = 1.25
+CLOCK_DROP = 0.1
+DRIFT_SIZE = 0.05
+THERMAL_BITS = 0x8 | 0x20 | 0x40 | 0x80
+"""NVML: hardware slowdown, software thermal, hardware thermal, power brake."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One check. `detail` is a sentence with the numbers it rests on."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def check(
+    rows: Sequence[GenerationRow],
+    summary: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    *,
+    step_floor_s: float | None = None,
+    step_s: float | None = None,
+) -> list[dict[str, Any]]:
+    """Return the violated guards, as plain dicts; parameters as `inspect_all`."""
+    found = inspect_all(rows, summary, provenance, step_floor_s=step_floor_s, step_s=step_s)
+    return [asdict(guard) for guard in found if not guard.ok]
+
+
+def inspect_all(
+    rows: Sequence[GenerationRow],
+    summary: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    *,
+    step_floor_s: float | None = None,
+    step_s: float | None = None,
+) -> list[Guard]:
+    """Evaluate every guard that has what it needs.
+
+    Parameters
+    ----------
+    rows : sequence of GenerationRow
+    summary : mapping
+        From `figures.summarise` of the same rows.
+    provenance : mapping
+        From `provenance.capture`.
+    step_floor_s : float | None
+        Roofline floor of a one-token target step.
+    step_s : float | None
+        The one-token target step as the cost model measured it, apart from the baseline.
+    """
+    guards = [
+        few_prompts(summary["prompts"]),
+        unequal_counts(summary["flagged_pairs"], summary["speedup"]["pairs"]),
+        changed_output(summary["lossless"]),
+        interval_crosses_one(summary["speedup"]["low"], summary["speedup"]["high"]),
+        busy_machine(provenance),
+        narrow_affinity(provenance["threads"], provenance["cpu"]["affinity"]),
+        throttled(provenance["clocks"]["before"], provenance["clocks"]["after"]),
+    ]
+    for arm, figures in summary["arms"].items():
+        own = [row for row in rows if row.arm == arm]
+        guards += [
+            loops(arm, own),
+            eos_share(arm, figures["eos_share"], figures["mean_new_tokens"]),
+            drifting(arm, figures["drift"]),
+        ]
+    baseline = summary["arms"].get(BASELINE)
+    if baseline and baseline["decode_tok_s"] and summary["batch_size"] == 1:
+        measured_s = 1 / baseline["decode_tok_s"]
+        if step_floor_s is not None:
+            guards.append(far_from_roofline(measured_s, step_floor_s))
+        if step_s is not None:
+            guards.append(slow_baseline(measured_s, step_s))
+    return guards
+
+
+def unique_bigram_share(tokens: Sequence[int]) -> float:
+    """Distinct neighbouring pairs over all pairs of the last 100 tokens (at least two)."""
+    tail = tokens[-LOOP_WINDOW:]
+    pairs = list(pairwise(tail))
+    return len(set(pairs)) / len(pairs)
+
+
+def loops(arm: str, rows: Sequence[GenerationRow]) -> Guard:
+    """Outputs that repeat themselves are easy to draft and say nothing about real text."""
+    long_rows = [row for row in rows if len(row.token_ids) >= LOOP_MIN_TOKENS]
+    looping = [row for row in long_rows if unique_bigram_share(row.token_ids) < LOOP_UNIQUE_SHARE]
+    return Guard(
+        f"loops.{arm}",
+        len(looping) <= LOOP_GENERATIONS * len(long_rows),
+        f"{len(looping)} of {len(long_rows)} generations of {arm} end in a loop (under "
+        f"{LOOP_UNIQUE_SHARE:.0%} of the bigrams in their last {LOOP_WINDOW} tokens are unique).",
+    )
+
+
+def unequal_counts(flagged: int, kept: int) -> Guard:
+    """Arms that emitted different token counts did different work."""
+    return Guard(
+        "unequal_counts",
+        flagged == 0,
+        f"{flagged} pairs have different token counts in the two arms ({kept} pairs carry the "
+        "speedup).",
+    )
+
+
+def changed_output(lossless: Mapping[str, Any]) -> Guard:
+    """A difference that was not graded as a numerical tie may be a bug."""
+    suspect = lossless["bugs"] + lossless["ungraded"]
+    return Guard(
+        "changed_output",
+        suspect == 0,
+        f"{suspect} of {lossless['pairs']} outputs differ from the baseline's beyond a tie "
+        f"({lossless['bugs']} graded as bugs, {lossless['ungraded']} not graded).",
+    )
+
+
+def eos_share(arm: str, share: float, mean_new_tokens: float) -> Guard:
+    """EOS censors long settings: the requested length is then not the length measured."""
+    return Guard(
+        f"eos_share.{arm}",
+        share <= EOS_SHARE,
+        f"{share:.0%} of the generations of {arm} stopped at EOS, after {mean_new_tokens:.0f} "
+        "tokens on average over all: the figures are for that length, not for gen_len.",
+    )
+
+
+def few_prompts(prompts: int) -> Guard:
+    """Intervals over a handful of prompts are too narrow and their figures are anecdotes."""
+    return Guard(
+        "few_prompts",
+        prompts >= FEW_PROMPTS,
+        f"{prompts} prompts were measured; at least {FEW_PROMPTS} are needed for an interval.",
+    )
+
+
+def interval_crosses_one(low: float | None, high: float | None) -> Guard:
+    """The data cannot tell whether the method is faster or slower."""
+    if low is None or high is None:
+        return Guard("interval_crosses_one", False, "The speedup has no interval.")
+    return Guard(
+        "interval_crosses_one",
+        not low <= 1.0 <= high,
+        f"The interval of the speedup, {low:.3f} to {high:.3f}, is to be read against 1.0.",
+    )
+
+
+def narrow_affinity(threads: int, affinity: Sequence[int] | None) -> Guard:
+    """More threads than allowed cores wait for each other."""
+    allowed = len(affinity) if affinity is not None else threads
+    return Guard(
+        "narrow_affinity",
+        allowed >= threads,
+        f"{threads} threads run on {allowed} cores allowed by the CPU affinity.",
+    )
+
+
+def busy_machine(provenance: Mapping[str, Any]) -> Guard:
+    """Others' work on the cores or the GPU that the run needs slows the arms unequally."""
+    cores = provenance["cpu"]["cores"]
+    busy = provenance["load"]["busy_cores"]
+    gpu = provenance["gpu"]
+    processes = gpu["compute_processes"] if gpu else 0
+    idle = busy + provenance["threads"] <= cores + SPARE_CORES
+    return Guard(
+        "busy_machine",
+        idle and processes <= 1,
+        f"Other processes used {busy:.1f} of {cores} cores at the start of a run with "
+        f"{provenance['threads']} threads"
+        + (f", and {processes} processes held the GPU." if gpu else "."),
+    )
+
+
+def far_from_roofline(step_s: float, floor_s: float) -> Guard:
+    """A baseline far above what memory bandwidth allows flatters every method."""
+    return Guard(
+        "far_from_roofline",
+        step_s <= FLOOR_FACTOR * floor_s,
+        f"A baseline step takes {step_s * 1e3:.3f} ms, {step_s / floor_s:.1f} times the "
+        f"{floor_s * 1e3:.3f} ms that its memory traffic needs.",
+    )
+
+
+def slow_baseline(step_s: float, reference_s: float) -> Guard:
+    """The baseline must run at the speed of the target measured by itself."""
+    return Guard(
+        "slow_baseline",
+        step_s <= STEP_FACTOR * reference_s,
+        f"A baseline step takes {step_s * 1e3:.3f} ms, {step_s / reference_s:.2f} times the "
+        f"{reference_s * 1e3:.3f} ms of the target's step measured by itself.",
+    )
+
+
+def throttled(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> Guard:
+    """Clocks that fell during the run make late measurements slow."""
+    later = after or {}
+    fallen = [
+        f"{name} fell from {before[name]:.0f} to {later[name]:.0f}"
+        for name in ("cpu_mhz", "gpu_sm_mhz")
+        if before.get(name) and later.get(name) and later[name] < (1 - CLOCK_DROP) * before[name]
+    ]
+    if (later.get("gpu_throttle_mask") or 0) & THERMAL_BITS:
+        fallen.append("the GPU reports thermal or power throttling")
+    return Guard("throttled", not fallen, "; ".join(fallen) or "Clocks held.")
+
+
+def drifting(arm: str, drift: Mapping[str, float] | None) -> Guard:
+    """The same work taking ever longer (or shorter) means that the machine changed."""
+    if drift is None:
+        return Guard(f"drift.{arm}", True, f"{arm} was not repeated.")
+    outside = not drift["low"] <= 1.0 <= drift["high"]
+    return Guard(
+        f"drift.{arm}",
+        not (outside and abs(drift["ratio"] - 1) > DRIFT_SIZE),
+        f"The last repetition of {arm} took {drift['ratio']:.3f} times the first one "
+        f"({drift['low']:.3f} to {drift['high']:.3f}).",
+    )

@@ -1,0 +1,1 @@
+"""The target: loading, one forward protocol, features, cache."""

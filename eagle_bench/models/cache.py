@@ -1,0 +1,163 @@
+"""Keys and values kept between forward passes: preallocated, ragged, with rollback.
+
+A forward pass appends entries behind each row's committed length. They stay *pending* until
+`commit` says which of them were accepted; everything else is forgotten by not being counted.
+Targets, EAGLE heads and draft models all use this one class; transformers models can too,
+because `update` has the signature that their attention layers call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _Storage:
+    """The tensors `[batch, kv_heads, capacity, head_dim]`, allocated at a layer's first use."""
+
+    def __init__(self, batch: int, capacity: int) -> None:
+        self.batch = batch
+        self.capacity = capacity
+        self.layers: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def layer(self, index: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        if index not in self.layers:
+            self.layers[index] = (
+                k.new_zeros(self.batch, k.shape[1], self.capacity, k.shape[3]),
+                v.new_zeros(self.batch, v.shape[1], self.capacity, v.shape[3]),
+            )
+        return self.layers[index]
+
+
+class KVCache:
+    """A window of rows on a preallocated cache.
+
+    Parameters
+    ----------
+    batch, capacity : int
+        Rows, and entries (tokens) each row can hold.
+
+    Attributes
+    ----------
+    lengths : list[int]
+        Committed entries of each row.
+    pending : int
+        Entries appended since the last commit, the same for every row.
+    """
+
+    def __init__(self, batch: int, capacity: int) -> None:
+        self._storage = _Storage(batch, capacity)
+        self._first = 0
+        self.lengths = [0] * batch
+        self.pending = 0
+
+    @property
+    def batch(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def capacity(self) -> int:
+        return self._storage.capacity
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by all layers and rows."""
+        pairs = self._storage.layers.values()
+        return sum(t.numel() * t.element_size() for pair in pairs for t in pair)
+
+    def row(self, index: int) -> KVCache:
+        """A window on one row, empty, sharing memory: prefill it, then `adopt` it."""
+        window = KVCache.__new__(KVCache)
+        window._storage = self._storage
+        window._first = self._first + index
+        window.lengths = [0]
+        window.pending = 0
+        return window
+
+    def adopt(self, index: int, window: KVCache) -> None:
+        """Take over the length of a window that was filled through `row`."""
+        self.lengths[index] = window.lengths[0]
+
+    def update(
+        self, k: Tensor, v: Tensor, layer_idx: int, *_: Any, **__: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Append `k`, `v` `[batch, kv_heads, q, head_dim]` and return all entries of the layer.
+
+        The result spans `[batch, kv_heads, max(lengths) + pending + q, head_dim]`; rows that
+        are shorter than the longest show stale entries at their end, which masks must hide.
+        """
+        keys, values = self._storage.layer(layer_idx, k, v)
+        first, q = self._first, k.shape[2]
+        if len(self.lengths) == 1:
+            start = self.lengths[0] + self.pending
+            end = start + q
+            keys[first, :, start:end] = k[0]
+            values[first, :, start:end] = v[0]
+        else:
+            starts = torch.tensor(self.lengths, device=k.device) + self.pending
+            slots = starts[:, None] + torch.arange(q, device=k.device)
+            rows = torch.arange(first, first + len(self.lengths), device=k.device)[:, None]
+            keys[rows, :, slots] = k.transpose(1, 2)
+            values[rows, :, slots] = v.transpose(1, 2)
+            end = max(self.lengths) + self.pending + q
+        rows_of = slice(first, first + len(self.lengths))
+        return keys[rows_of, :, :end], values[rows_of, :, :end]
+
+    def advance(self, q: int) -> None:
+        """Count the `q` entries that every layer has just appended as pending."""
+        self.pending += q
+
+    def commit(self, paths: list[list[int]]) -> None:
+        """Keep the pending entries `paths[row]` (ascending indices), in order; drop the rest."""
+        for row, path in enumerate(paths):
+            start = self.lengths[row]
+            if path and path[-1] != len(path) - 1:
+                self._gather(self._first + row, start, path)
+            self.lengths[row] = start + len(path)
+        self.pending = 0
+
+    def commit_all(self) -> None:
+        """Keep every pending entry of every row."""
+        self.lengths = [length + self.pending for length in self.lengths]
+        self.pending = 0
+
+    def rollback(self) -> None:
+        """Drop every pending entry."""
+        self.pending = 0
+
+    def truncate(self, lengths: list[int]) -> None:
+        """Shorten rows to `lengths` committed entries."""
+        self.lengths = list(lengths)
+        self.pending = 0
+
+    def move_row(self, source: int, target: int) -> None:
+        """Copy a row's entries over another row's."""
+        for pair in self._storage.layers.values():
+            for tensor in pair:
+                tensor[self._first + target].copy_(tensor[self._first + source])
+        self.lengths[target] = self.lengths[source]
+
+    def resize(self, batch: int) -> None:
+        """Show the first `batch` rows only, or again more of them (new ones are empty)."""
+        self.lengths = (self.lengths + [0] * batch)[:batch]
+
+    def _gather(self, row: int, start: int, path: list[int]) -> None:
+        for pair in self._storage.layers.values():
+            for tensor in pair:
+                index = torch.tensor(path, device=tensor.device) + start
+                tensor[row, :, start : start + len(path)] = tensor[row, :, index]
+
+    # What transformers' mask and position code asks of a cache.
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        return max(self.lengths) + self.pending
+
+    def get_mask_sizes(self, query_length: Any, layer_idx: int = 0) -> tuple[int, int]:
+        q = query_length if isinstance(query_length, int) else len(query_length)
+        return self.get_seq_length() + q, 0
+
+    @property
+    def is_compileable(self) -> bool:
+        return False

@@ -1,0 +1,174 @@
+"""A lean forward over the weights of a Llama-family model that transformers loaded.
+
+Fused q-k-v and gate-up projections, one rotary table, a preallocated cache and torch's own
+`rms_norm` and attention: about two thirds of the time of the generic path at one token. The
+fused matrices replace the originals' storage (the model's parameters become views), so
+nothing is held twice. Checked against transformers' logits when it is built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eagle_bench.models.cache import KVCache
+from eagle_bench.models.target import Step, TargetSpec
+
+FAMILIES = ("LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "MistralForCausalLM")
+ROPE_TYPES = ("default", "linear", "llama3", "yarn")
+
+
+@dataclass
+class _Layer:
+    input_norm: Tensor
+    qkv: Tensor
+    qkv_bias: Tensor | None
+    q_norm: Tensor | None
+    k_norm: Tensor | None
+    o: Tensor
+    o_bias: Tensor | None
+    mlp_norm: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+def fits(model: Any) -> bool:
+    """Whether this forward computes what `model` computes."""
+    config = model.config
+    rope = getattr(config, "rope_parameters", None) or {}
+    sliding = "sliding_attention" in (getattr(config, "layer_types", None) or [])
+    if not getattr(config, "layer_types", None):
+        sliding = getattr(config, "sliding_window", None) is not None
+    return (
+        config.architectures is not None
+        and config.architectures[0] in FAMILIES
+        and not sliding
+        and rope.get("rope_type", "default") in ROPE_TYPES
+        and rope.get("partial_rotary_factor", 1.0) == 1.0
+        and config.hidden_act == "silu"
+        and not getattr(config, "mlp_bias", False)
+        and type(model.model.layers[0].mlp.gate_proj) is nn.Linear
+        and len({p.device for p in model.parameters()}) == 1
+    )
+
+
+def _fuse(modules: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
+    """One matrix for several projections of one input; the originals become views of it."""
+    weight = torch.cat([module.weight.data for module in modules])
+    biases = [module.bias.data for module in modules if module.bias is not None]
+    start = 0
+    for module in modules:
+        rows = module.weight.shape[0]
+        module.weight.data = weight[start : start + rows]
+        start += rows
+    return weight, torch.cat(biases) if biases else None
+
+
+class LeanTarget:
+    """The lean forward behind the target protocol."""
+
+    def __init__(self, model: Any, tokenizer: Any, spec: TargetSpec) -> None:
+        config = model.config
+        self.tokenizer = tokenizer
+        self.spec = replace(spec, implementation="lean")
+        self.model = model
+        self._heads: int = config.num_attention_heads
+        self._kv_heads: int = config.num_key_value_heads
+        self._head_dim: int = (
+            getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        )
+        self._eps: float = config.rms_norm_eps
+        self._layers = [_layer(layer) for layer in model.model.layers]
+        self._embedding: Tensor = model.model.embed_tokens.weight.data
+        self._norm: Tensor = model.model.norm.weight.data
+        self._head: Tensor = model.lm_head.weight.data
+        self._cos, self._sin = self._rotary_table(spec.max_positions)
+        self.set_aux_layers(spec.aux_layers)
+
+    def set_aux_layers(self, layers: tuple[int, ...]) -> None:
+        self.spec = replace(self.spec, aux_layers=tuple(layers))
+
+    def _rotary_table(self, positions: int) -> tuple[Tensor, Tensor]:
+        """cos and sign-folded sin `[positions, head_dim]`: x*cos + roll(x, d/2)*sin rotates."""
+        index = torch.arange(positions, device=self.spec.device)[None]
+        like = torch.empty(0, dtype=self.spec.dtype, device=self.spec.device)
+        cos, sin = self.model.model.rotary_emb(like, index)
+        half = self._head_dim // 2
+        return cos[0], torch.cat((-sin[0, :, :half], sin[0, :, half:]), dim=-1)
+
+    @torch.inference_mode()
+    def forward(
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        mask: Tensor | None,
+        cache: KVCache,
+        *,
+        features: bool,
+        last_only: bool = False,
+    ) -> Step:
+        batch, q = tokens.shape
+        heads, kv_heads, dim, eps = self._heads, self._kv_heads, self._head_dim, self._eps
+        rotated = heads + kv_heads
+        width = self.spec.hidden_size
+        causal = mask is None and q > 1
+        cos, sin = self._cos[positions][:, :, None], self._sin[positions][:, :, None]
+        x = F.embedding(tokens, self._embedding)
+        taken = []
+        for index, layer in enumerate(self._layers):
+            if features and index in self.spec.aux_layers:
+                taken.append(x)
+            y = F.rms_norm(x, (width,), layer.input_norm, eps)
+            qkv = F.linear(y, layer.qkv, layer.qkv_bias).view(batch, q, -1, dim)
+            qk, v = qkv[:, :, :rotated], qkv[:, :, rotated:]
+            if layer.q_norm is not None and layer.k_norm is not None:
+                qk = torch.cat(
+                    (
+                        F.rms_norm(qk[:, :, :heads], (dim,), layer.q_norm, eps),
+                        F.rms_norm(qk[:, :, heads:], (dim,), layer.k_norm, eps),
+                    ),
+                    dim=2,
+                )
+            qk = torch.addcmul(qk * cos, qk.roll(dim // 2, -1), sin).transpose(1, 2)
+            keys, values = cache.update(qk[:, heads:], v.transpose(1, 2), index)
+            y = F.scaled_dot_product_attention(
+                qk[:, :heads],
+                keys,
+                values,
+                attn_mask=mask,
+                is_causal=causal,
+                enable_gqa=heads != kv_heads,
+            )
+            x = x + F.linear(y.transpose(1, 2).reshape(batch, q, -1), layer.o, layer.o_bias)
+            y = F.rms_norm(x, (width,), layer.mlp_norm, eps)
+            gate, up = F.linear(y, layer.gate_up).chunk(2, dim=-1)
+            x = x + F.linear(F.silu(gate) * up, layer.down)
+        cache.advance(q)
+        shown = x[:, -1:] if last_only else x
+        logits = F.linear(F.rms_norm(shown, (width,), self._norm, eps), self._head)
+        return Step(logits, torch.cat(taken, dim=-1) if features else None)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        return F.embedding(tokens, self._embedding)
+
+
+def _layer(module: Any) -> _Layer:
+    attention, mlp = module.self_attn, module.mlp
+    qkv, qkv_bias = _fuse([attention.q_proj, attention.k_proj, attention.v_proj])
+    gate_up, _ = _fuse([mlp.gate_proj, mlp.up_proj])
+    return _Layer(
+        input_norm=module.input_layernorm.weight.data,
+        qkv=qkv,
+        qkv_bias=qkv_bias,
+        q_norm=attention.q_norm.weight.data if hasattr(attention, "q_norm") else None,
+        k_norm=attention.k_norm.weight.data if hasattr(attention, "k_norm") else None,
+        o=attention.o_proj.weight.data,
+        o_bias=attention.o_proj.bias.data if attention.o_proj.bias is not None else None,
+        mlp_norm=module.post_attention_layernorm.weight.data,
+        gate_up=gate_up,
+        down=mlp.down_proj.weight.data,
+    )

@@ -1,0 +1,87 @@
+"""What the decoding loop asks of a target, whichever implementation runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from eagle_bench.models.cache import KVCache
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """What a drafter and the loop must know of a target.
+
+    `aux_layers` are the layers whose *input* is a feature (HF's `hidden_states` index).
+    """
+
+    name: str
+    architecture: str
+    implementation: str
+    hidden_size: int
+    vocab_size: int
+    num_layers: int
+    max_positions: int
+    eos_ids: frozenset[int]
+    parameters: int
+    weight_bytes: int
+    dtype: torch.dtype
+    device: torch.device
+    aux_layers: tuple[int, ...]
+
+
+class Step(NamedTuple):
+    """One target call: logits `[batch, q, vocab]`, features `[batch, q, aux * hidden]`."""
+
+    logits: Tensor
+    features: Tensor | None
+
+
+class Target(Protocol):
+    """A causal language model that appends to a `KVCache` and can show its features."""
+
+    spec: TargetSpec
+    tokenizer: Any
+
+    def forward(
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        mask: Tensor | None,
+        cache: KVCache,
+        *,
+        features: bool,
+        last_only: bool = False,
+    ) -> Step:
+        """One target call; its keys and values stay pending in `cache`.
+
+        Parameters
+        ----------
+        tokens, positions : Tensor
+            int64 `[batch, q]`.
+        mask : Tensor or None
+            bool `[batch, 1, q, kv]`, true where a query sees a key, `kv` being the entries
+            that `cache` shows after this call. None means causal on an empty cache, or
+            everything for a single query.
+        features : bool
+            Also return the concatenated inputs of the `aux_layers`.
+        last_only : bool
+            Logits of the last query only, `[batch, 1, vocab]`.
+        """
+        ...
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """The target's token embeddings, `[..., hidden]`."""
+        ...
+
+    def set_aux_layers(self, layers: tuple[int, ...]) -> None:
+        """Choose the layers whose inputs are the features."""
+        ...
+
+
+def default_aux_layers(num_layers: int) -> tuple[int, int, int]:
+    """EAGLE-3's three feature layers: 2, the middle, and three from the end."""
+    return (2, num_layers // 2, num_layers - 3)

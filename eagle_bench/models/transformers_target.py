@@ -1,0 +1,122 @@
+"""Any decoder that transformers loads, run by its own modelling code.
+
+Features come from forward pre-hooks on the decoder layers, so no modelling code is copied;
+rollback and tree masks come from our `KVCache` and explicit attention masks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eagle_bench.models.cache import KVCache
+from eagle_bench.models.target import Step, TargetSpec
+
+
+def decoder_layers(model: nn.Module) -> nn.ModuleList:
+    """The list of decoder layers of a transformers causal LM."""
+    decoder: Any = model.get_decoder()  # type: ignore[operator]
+    return decoder.layers  # type: ignore[no-any-return]
+
+
+class TransformersTarget:
+    """Runs `model(...)` as transformers wrote it."""
+
+    def __init__(self, model: Any, tokenizer: Any, spec: TargetSpec) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.spec = spec
+        config = model.config.get_text_config()
+        self._attention = config._attn_implementation
+        self._layer_types = set(getattr(config, "layer_types", None) or ["full_attention"])
+        self._window = getattr(config, "sliding_window", None)
+        if getattr(config, "layer_types", None) is None and self._window is not None:
+            self._layer_types = {"sliding_attention"}
+        self._taken: dict[int, Tensor] = {}
+        self._hooks: list[Any] = []
+        self.set_aux_layers(spec.aux_layers)
+
+    def set_aux_layers(self, layers: tuple[int, ...]) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        modules = decoder_layers(self.model)
+        self._hooks = [
+            modules[index].register_forward_pre_hook(self._take(index), with_kwargs=True)
+            for index in layers
+        ]
+        self.spec = replace(self.spec, aux_layers=tuple(layers))
+
+    def _take(self, index: int) -> Any:
+        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            self._taken[index] = args[0] if args else kwargs["hidden_states"]
+
+        return hook
+
+    @torch.inference_mode()
+    def forward(
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        mask: Tensor | None,
+        cache: KVCache,
+        *,
+        features: bool,
+        last_only: bool = False,
+    ) -> Step:
+        q = tokens.shape[1]
+        output = self.model(
+            input_ids=tokens,
+            position_ids=positions,
+            attention_mask=self._mask(mask, q, cache, tokens.device),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1 if last_only else 0,
+        )
+        cache.advance(q)
+        taken = [self._taken[index].to(tokens.device) for index in self.spec.aux_layers]
+        return Step(output.logits, torch.cat(taken, dim=-1) if features else None)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        weight = self.model.get_input_embeddings().weight
+        return nn.functional.embedding(tokens.to(weight.device), weight)
+
+    def _mask(self, mask: Tensor | None, q: int, cache: KVCache, device: torch.device) -> Any:
+        """The mask in the form that the attention implementation and layer types want."""
+        shown = cache.get_seq_length() + q
+        if mask is None:
+            mask = torch.ones(1, 1, q, shown, dtype=torch.bool, device=device)
+            mask = mask.tril(shown - q)
+        masks = {"full_attention": mask}
+        if "sliding_attention" in self._layer_types:
+            masks["sliding_attention"] = self._within_window(mask)
+        formed = {kind: self._form(each) for kind, each in masks.items()}
+        used = [kind for kind in formed if kind in self._layer_types]
+        return formed[used[0]] if len(used) == 1 else formed
+
+    def _within_window(self, mask: Tensor) -> Tensor:
+        """Of the visible keys of each query, only the latest `sliding_window`."""
+        assert self._window is not None
+        rank_from_last = mask.long().flip(-1).cumsum(-1).flip(-1)
+        return mask & (rank_from_last <= self._window)
+
+    def _form(self, mask: Tensor) -> Any:
+        if self._attention == "eager":
+            low = torch.finfo(self.spec.dtype).min
+            return torch.zeros_like(mask, dtype=self.spec.dtype).masked_fill(~mask, low)
+        if self._attention == "flex_attention":
+            return _block_mask(mask)
+        return mask
+
+
+def _block_mask(mask: Tensor) -> Any:
+    """A bool mask `[batch, 1, q, kv]` as flex attention's block mask."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    def visible(batch: Tensor, _: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return mask[batch, 0, query, key]
+
+    rows, _, q, kv = mask.shape
+    return create_block_mask(visible, rows, None, q, kv, device=str(mask.device))

@@ -1,0 +1,199 @@
+"""The writing side of a run folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from eagle_bench.errors import UserError
+from eagle_bench.measure.rows import GenerationRow, RoundRow
+from eagle_bench.results.atomic import write_text
+from eagle_bench.results.identity import config_hash
+from eagle_bench.results.job import RESULT_FILE, SCHEMA_VERSION, Job, UnreadableResult, read_job
+from eagle_bench.results.jsonl import JsonLines
+from eagle_bench.results.lock import FolderLock
+from eagle_bench.results.rowfiles import (
+    GENERATIONS,
+    GENERATIONS_PARQUET,
+    ROUNDS,
+    ROUNDS_PARQUET,
+    generations_frame,
+    read_generations,
+    read_rounds,
+    rounds_frame,
+    write_parquet,
+)
+from eagle_bench.results.scrub import scrub
+from eagle_bench.results.table import run_markdown
+
+TABLE_FILE = "table.md"
+
+
+class RunFolder:
+    """The folder of one job, held by one process at a time.
+
+    Rows are on the disk as soon as they are appended. `result.json` is written last and in
+    one piece: where it says complete, every other file is whole. Close the folder, or use it
+    in a `with` block, to let another process in.
+
+    Parameters
+    ----------
+    path : Path
+        Made when it is not there; rows of an interrupted run are kept.
+
+    Raises
+    ------
+    UserError
+        The folder cannot be made or written, or another process works in it.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"Cannot make output folder {self.path}: {error.strerror}."
+            ) from error
+        self._lock = FolderLock(self.path)
+        self._generations = JsonLines(self.path / GENERATIONS)
+        self._rounds: JsonLines | None = None
+
+    def append(self, row: GenerationRow) -> None:
+        """Put one finished generation on the disk. Append its rounds first."""
+        self._generations.append([asdict(row)])
+
+    def append_rounds(self, rows: Sequence[RoundRow]) -> None:
+        """Put the rounds of one generation on the disk."""
+        if self._rounds is None:
+            self._rounds = JsonLines(self.path / ROUNDS)
+        self._rounds.append(map(asdict, rows))
+
+    def read_rows(self) -> list[GenerationRow]:
+        """Every finished generation, each once; lines that a fault made unreadable are not."""
+        return read_generations(self.path)[0]
+
+    def read_rounds(self) -> list[RoundRow]:
+        """The rounds of all generations, each once."""
+        return read_rounds(self.path)[0]
+
+    def is_complete(self, config_hash: str) -> bool:
+        """Tell whether the job with this identity has its complete result here."""
+        try:
+            job = read_job(self.path)
+        except UnreadableResult:
+            return False
+        return job.complete and job.config_hash == config_hash
+
+    def finish(
+        self,
+        summary: Mapping[str, Any],
+        config: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        status: str = "complete",
+    ) -> Job:
+        """Write `generations.parquet`, `rounds.parquet`, `table.md` and, last, `result.json`.
+
+        Nothing can be appended afterwards.
+
+        Parameters
+        ----------
+        summary : Mapping
+            Section 8 of the metrics page; numbers that are not finite become null.
+        config : Mapping
+            The resolved config as plain data.
+        provenance : Mapping
+            What ran where.
+        """
+        job = Job(
+            self.path,
+            status,
+            config=scrub(config),
+            summary=_plain(summary),
+            provenance=scrub(provenance),
+            config_hash=config_hash(config),
+        )
+        rows = self.read_rows()
+        self._rewrite_generations(rows)
+        write_parquet(generations_frame(rows), self.path / GENERATIONS_PARQUET)
+        write_parquet(rounds_frame(self.read_rounds()), self.path / ROUNDS_PARQUET)
+        write_text(self.path / TABLE_FILE, run_markdown(job))
+        self._write_result(job)
+        self._drop_rounds_log()
+        return job
+
+    def fail(
+        self, reason: str, config: Mapping[str, Any], provenance: Mapping[str, Any]
+    ) -> Job:
+        """Write a `result.json` that says why there are no figures; the rows stay."""
+        job = Job(
+            self.path,
+            "failed",
+            reason=scrub(reason),
+            config=scrub(config),
+            provenance=scrub(provenance),
+            config_hash=config_hash(config),
+        )
+        self._write_result(job)
+        return job
+
+    def close(self) -> None:
+        """Let the next process in."""
+        self._generations.close()
+        if self._rounds is not None:
+            self._rounds.close()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _write_result(self, job: Job) -> None:
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "status": job.status,
+            "reason": job.reason,
+            "config_hash": job.config_hash,
+            "config": job.config,
+            "provenance": job.provenance,
+            "summary": job.summary,
+        }
+        text = json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False)
+        write_text(self.path / RESULT_FILE, text + "\n")
+
+    def _rewrite_generations(self, rows: Sequence[GenerationRow]) -> None:
+        self._generations.close()
+        lines = "".join(json.dumps(asdict(row)) + "\n" for row in rows)
+        write_text(self.path / GENERATIONS, lines)
+
+    def _drop_rounds_log(self) -> None:
+        if self._rounds is not None:
+            self._rounds.close()
+            self._rounds = None
+        (self.path / ROUNDS).unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,96 @@
+"""Generated conversations as token sequences, with the benchmark's prompts held out."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from eagle_bench.training.tasks import FAMILIES, Task, make_task, split_key
+
+USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
+HELD_OUT_SEED = "held out"
+PROMPTS_PER_FAMILY = 10
+
+
+def held_out() -> list[Task]:
+    """The benchmark's tasks: `PROMPTS_PER_FAMILY` of each family, families interleaved."""
+    tasks = []
+    for index in range(PROMPTS_PER_FAMILY):
+        for family in FAMILIES:
+            tasks.append(make_task(family, random.Random(f"{HELD_OUT_SEED} {family} {index}")))
+    return tasks
+
+
+def write_prompts(path: Path) -> None:
+    """Save the held-out tasks in the field's `question_id, category, turns` JSONL form."""
+    lines = [
+        json.dumps(
+            {
+                "question_id": index,
+                "category": task.family,
+                "turns": list(task.turns),
+                "reference": list(task.answers),
+            }
+        )
+        for index, task in enumerate(held_out(), 1)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def tasks(seed: str) -> Iterator[Task]:
+    """Training tasks without end: shuffled rounds of all families, held-out prompts skipped."""
+    rng = random.Random(seed)
+    hidden = {split_key(task) for task in held_out()}
+    names = list(FAMILIES)
+    while True:
+        rng.shuffle(names)
+        for name in names:
+            task = make_task(name, rng)
+            if split_key(task) not in hidden:
+                yield task
+
+
+def conversation(task: Task) -> str:
+    """The chat template's text of a whole conversation."""
+    turns = zip(task.turns, task.answers, strict=True)
+    return "".join(f"{USER}{user}{END}{ASSISTANT}{answer}{END}" for user, answer in turns)
+
+
+class Packer:
+    """Sequences of exactly `seq_len + 1` tokens, each beginning with a conversation's start.
+
+    Conversations follow one another without a border in the attention, so that a generation
+    that is told to ignore EOS goes on with a new conversation.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, seed: str) -> None:
+        self.tokenizer = tokenizer
+        self.stream = tasks(seed)
+        self.assistant = tokenizer.token_to_id(ASSISTANT)
+        self.end = tokenizer.token_to_id(END)
+
+    def batch(self, rows: int, seq_len: int) -> tuple[Tensor, Tensor]:
+        """Token ids `[rows, seq_len + 1]` and a mask, true on what the assistant says."""
+        ids = torch.tensor([self._sequence(seq_len + 1) for _ in range(rows)])
+        return ids, self.answer_mask(ids)
+
+    def answer_mask(self, ids: Tensor) -> Tensor:
+        """True where a token is an answer's or the EOS that ends it, `[rows, seq]`."""
+        opened = (ids == self.assistant).cumsum(1)
+        closed = (ids == self.end).cumsum(1)
+        # Each turn has one ASSISTANT and two ENDs; inside an answer one END has passed.
+        inside = (2 * opened - closed == 1) & (ids != self.assistant)
+        last = (ids == self.end) & (2 * opened == closed)
+        return inside | last
+
+    def _sequence(self, length: int) -> list[int]:
+        ids: list[int] = []
+        while len(ids) < length:
+            ids += self.tokenizer.encode(conversation(next(self.stream))).ids
+        return ids[:length]

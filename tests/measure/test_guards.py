@@ -1,0 +1,146 @@
+"""A planted fault for each guard; a clean run violates none."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from eagle_bench.measure.figures import summarise
+from eagle_bench.measure.guards import check, unique_bigram_share
+from eagle_bench.measure.lossless import compare, grade_divergences
+from eagle_bench.measure.rows import GenerationRow
+
+CLEAN = {
+    "threads": 2,
+    "cpu": {"cores": 2, "affinity": [0, 1]},
+    "load": {"busy_cores": 0.1, "one_minute": 0.3},
+    "gpu": None,
+    "clocks": {"before": {"cpu_mhz": 2500.0}, "after": {"cpu_mhz": 2450.0}},
+}
+
+
+@pytest.fixture
+def rows(baseline, chain) -> list[GenerationRow]:
+    found = []
+    for index in range(6):
+        lengths = [4, 3, 2, 4, 3, 4, 2, 3, 4 - index % 3]
+        spec = chain(str(index), lengths)
+        found += [baseline(str(index), spec.new_tokens), spec]
+    return found
+
+
+def violated(
+    rows: list[GenerationRow], provenance: dict[str, Any] = CLEAN, **extra: float
+) -> set[str]:
+    summary = summarise(
+        rows, gen_len=40, seed=0, resamples=200, confidence=0.95, lossless=compare(rows)
+    )
+    found = check(rows, summary, provenance, **extra)
+    assert all(set(guard) == {"name", "ok", "detail"} and not guard["ok"] for guard in found)
+    assert all(guard["detail"] for guard in found)
+    return {guard["name"] for guard in found}
+
+
+def machine(*path: str, value: Any) -> dict[str, Any]:
+    provenance: dict[str, Any] = deepcopy(CLEAN)
+    place = provenance
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return provenance
+
+
+def test_a_clean_run_passes(rows):
+    assert violated(rows, step_floor_s=0.002, step_s=0.01) == set()
+
+
+def test_loop(rows):
+    for row in rows:
+        row.token_ids = [1, 2, 3] * 12 + row.token_ids[36:]
+    assert violated(rows) == {"loops.baseline", "loops.chain"}
+
+
+def test_one_loop_among_many_prompts_is_no_reason(rows, baseline):
+    rows += [baseline(f"more{i}", 40) for i in range(30)]
+    rows[0].token_ids = rows[1].token_ids = [1] * len(rows[0].token_ids)
+    assert violated(rows) == {"loops.chain"}
+
+
+def test_unique_bigrams_by_hand():
+    assert unique_bigram_share([1, 2, 1, 2, 1]) == 2 / 4
+    assert unique_bigram_share([0] * 500 + list(range(100))) == 1.0
+
+
+def test_changed_output_and_unequal_count(rows):
+    rows[1].token_ids = [99, *rows[1].token_ids[1:]]
+    assert violated(rows) == {"changed_output"}
+    rows[3].new_tokens -= 1
+    rows[3].token_ids = rows[3].token_ids[:-1]
+    assert violated(rows) == {"changed_output", "unequal_counts"}
+
+
+def test_graded_ties_are_accepted(rows):
+    rows[1].token_ids = [99, *rows[1].token_ids[1:]]
+    report = compare(rows)
+    graded = grade_divergences(report, {report.differing[0]: [0.001]}, tie_gap=0.05)
+    summary = summarise(rows, gen_len=40, seed=0, resamples=200, confidence=0.95, lossless=graded)
+    assert check(rows, summary, CLEAN) == []
+
+
+def test_eos(rows):
+    for row in rows[:8]:
+        row.stop_reason = "eos"
+    assert violated(rows) == {"eos_share.baseline", "eos_share.chain"}
+
+
+def test_few_prompts(rows):
+    assert violated(rows[:8]) == {"few_prompts"}
+
+
+def test_interval_crosses_one(rows):
+    for index, row in enumerate(rows):
+        if row.arm == "chain":
+            scale = (0.5, 2.0)[index // 2 % 2] * len(row.token_ids) * 0.01 / row.wall_s
+            row.wall_s, row.decode_s = row.wall_s * scale, row.decode_s * scale
+    assert violated(rows) == {"interval_crosses_one"}
+
+
+def test_slowed_baseline(rows):
+    for row in rows:
+        if row.arm == "baseline":
+            row.wall_s, row.decode_s = row.wall_s * 1.5, row.decode_s * 1.5
+    assert violated(rows, step_s=0.01) == {"slow_baseline"}
+    assert violated(rows, step_floor_s=0.001) == {"far_from_roofline"}
+
+
+def test_noisy_neighbour(rows):
+    assert violated(rows, machine("load", "busy_cores", value=0.9)) == {"busy_machine"}
+    gpu = machine("gpu", value={"compute_processes": 3})
+    assert violated(rows, gpu) == {"busy_machine"}
+
+
+def test_narrow_affinity(rows):
+    assert violated(rows, machine("cpu", "affinity", value=[0])) == {"narrow_affinity"}
+    assert violated(rows, machine("cpu", "affinity", value=None)) == set()
+
+
+@pytest.mark.parametrize(
+    "after", [{"cpu_mhz": 1800.0}, {"cpu_mhz": None, "gpu_throttle_mask": 0x40}]
+)
+def test_throttling(rows, after):
+    assert violated(rows, machine("clocks", "after", value=after)) == {"throttled"}
+
+
+@pytest.mark.parametrize("after", [None, {"cpu_mhz": None, "gpu_throttle_mask": 0x1}])
+def test_unknown_clocks_and_idle_gpu_are_no_throttling(rows, after):
+    assert violated(rows, machine("clocks", "after", value=after)) == set()
+
+
+def test_drift(rows):
+    again = deepcopy(rows)
+    for row in again:
+        row.repeat = 1
+        row.wall_s, row.decode_s = row.wall_s * 1.2, row.decode_s * 1.2
+    assert violated(rows + again) == {"drift.baseline", "drift.chain"}

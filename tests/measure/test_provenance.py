@@ -1,0 +1,125 @@
+"""What is recorded of machine and checkout, and what must not be."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from multiprocessing import Process
+
+import pytest
+
+from eagle_bench.measure import provenance
+from eagle_bench.measure.guards import throttled
+
+
+def git(folder, *arguments):
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_capture_is_json_and_holds_no_environment(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "s3cr3t-value")
+    monkeypatch.setenv("HF_TOKEN", "hf_s3cr3t-value")
+    found = provenance.capture("cpu")
+    text = json.dumps(found)
+    assert "s3cr3t" not in text
+    assert found["cpu"]["affinity"] == sorted(os.sched_getaffinity(0))
+    assert found["versions"]["torch"]
+    assert found["gpu"] is None
+    assert throttled(found["clocks"]["before"], provenance.clocks("cpu")).detail
+
+
+def spin(until):
+    while time.monotonic() < until:
+        pass
+
+
+def test_a_busy_neighbour_is_seen():
+    neighbour = Process(target=spin, args=(time.monotonic() + 1.5,))
+    neighbour.start()
+    time.sleep(0.3)
+    assert provenance.busy_cores(0.6) > 0.5
+    neighbour.join()
+
+
+def test_git_state(tmp_path):
+    git(tmp_path, "init", "-q")
+    file = tmp_path / "module.py"
+    file.write_text("a = 1\n")
+    assert provenance.git_state(file) is None
+    git(tmp_path, "add", "module.py")
+    git(tmp_path, "commit", "-qm", "first")
+    clean = provenance.git_state(file)
+    assert len(clean["sha"]) == 40
+    assert (clean["dirty"], clean["diff_sha256"]) == (False, None)
+    file.write_text("a = 2\n")
+    first = provenance.git_state(file)
+    file.write_text("a = 3\n")
+    second = provenance.git_state(file)
+    assert first["dirty"]
+    assert first["sha"] == clean["sha"]
+    assert len({first["diff_sha256"], second["diff_sha256"], None}) == 3
+
+
+def test_outside_a_checkout(tmp_path):
+    (tmp_path / "module.py").touch()
+    assert provenance.git_state(tmp_path / "module.py") is None
+
+
+def test_fingerprint_follows_names_and_contents_of_checkpoint_files(tmp_path):
+    folder = tmp_path / "head"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "config.json").write_text("{}")
+    original = provenance.fingerprint(folder)
+    (folder / "README.md").write_text("notes")
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "lock.json").touch()
+    assert provenance.fingerprint(folder) == original
+    (tmp_path / "moved").symlink_to(folder)
+    assert provenance.fingerprint(tmp_path / "moved") == original
+    (folder / "config.json").write_text("[]")
+    changed = provenance.fingerprint(folder)
+    (folder / "config.json").rename(folder / "other.json")
+    renamed = provenance.fingerprint(folder)
+    assert len({original, changed, renamed}) == 3
+
+
+def test_fingerprint_of_one_file_ignores_its_folder(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "map.pt").write_bytes(b"12")
+    first = provenance.fingerprint(tmp_path / "a" / "map.pt")
+    assert first == provenance.fingerprint(tmp_path / "b" / "map.pt")
+
+
+@pytest.fixture
+def fake_smi(tmp_path, monkeypatch):
+    script = tmp_path / "nvidia-smi"
+    script.write_text(
+        "#!/bin/sh\n"
+        'case "$3" in\n'
+        "  *query-gpu*) echo 'NVIDIA H100, 570.1, 1200, 1980, 2619, 81, [N/A], 0x40';;\n"
+        "  *) printf '11\\n12\\n';;\n"
+        "esac\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("fake_smi")
+def test_gpu_state_from_nvidia_smi():
+    found = provenance.gpu_state("GPU-1")
+    assert found["name"] == "NVIDIA H100"
+    assert found["sm_mhz"] == 1200.0
+    assert found["power_limit_w"] is None
+    assert found["throttle_mask"] == 0x40
+    assert found["compute_processes"] == 2
+    guard = throttled({"gpu_sm_mhz": 1980.0}, {"gpu_sm_mhz": found["sm_mhz"]})
+    assert not guard.ok
