@@ -154,7 +154,8 @@ def _conversation(row: Mapping[str, Any], form: Form) -> _Conversation:
             message = {key: part for key, part in item.items() if part is not None}
             talk.add(_role(message), _text(_first(message, CONTENT_KEYS, ""), form.key))
         else:
-            talk.add("user", form.prefix + _text(item, form.key))
+            text = _text(item, form.key)
+            talk.add("user", form.prefix + text if text.strip() else "")
     if form.suffix and talk.turns and row.get(form.suffix):
         talk.turns[-1] += "\n\n" + _text(row[form.suffix], form.suffix)
     return talk

@@ -34,8 +34,8 @@ def fetch(config: DatasetConfig) -> list[Path]:
         raise UserError(f"dataset.hub={config.hub} must look like OWNER/NAME.") from None
     except HfHubHTTPError as error:
         raise UserError(
-            f"The hub refuses the dataset {repository} (HTTP {error.response.status_code}); check its name and "
-            f"your access, or {local}."
+            f"The hub refuses the dataset {repository} (HTTP {error.response.status_code}); check "
+            f"its name and your access, or {local}."
         ) from None
     except (HTTPError, OSError):
         raise UserError(

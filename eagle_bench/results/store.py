@@ -19,6 +19,7 @@ from eagle_bench.results.identity import config_hash
 from eagle_bench.results.job import RESULT_FILE, SCHEMA_VERSION, Job, UnreadableResult, read_job
 from eagle_bench.results.jsonl import JsonLines
 from eagle_bench.results.lock import FolderLock
+from eagle_bench.results.render import run_markdown
 from eagle_bench.results.rowfiles import (
     GENERATIONS,
     GENERATIONS_PARQUET,
@@ -31,7 +32,6 @@ from eagle_bench.results.rowfiles import (
     write_parquet,
 )
 from eagle_bench.results.scrub import scrub
-from eagle_bench.results.table import run_markdown
 
 TABLE_FILE = "table.md"
 
@@ -59,9 +59,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(
-                f"Cannot make output folder {self.path}: {error.strerror}."
-            ) from error
+            raise UserError(f"Cannot make output folder {self.path}: {error.strerror}.") from error
         self._lock = FolderLock(self.path)
         self._generations = JsonLines(self.path / GENERATIONS)
         self._rounds: JsonLines | None = None
@@ -129,9 +127,7 @@ class RunFolder:
         self._drop_rounds_log()
         return job
 
-    def fail(
-        self, reason: str, config: Mapping[str, Any], provenance: Mapping[str, Any]
-    ) -> Job:
+    def fail(self, reason: str, config: Mapping[str, Any], provenance: Mapping[str, Any]) -> Job:
         """Write a `result.json` that says why there are no figures; the rows stay."""
         job = Job(
             self.path,

@@ -1,14 +1,13 @@
-"""The results table: one model, rendered for the terminal and as Markdown."""
+"""The results table as a model that `render` turns into terminal text and Markdown.
+
+A line break in a column's name or in a cell is where a narrow terminal may break it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-from rich import box
-from rich.table import Table as RichTable
-from rich.text import Text
 
 from eagle_bench.results.job import BASELINE, Job
 from eagle_bench.results.swept import (
@@ -22,16 +21,25 @@ from eagle_bench.results.swept import (
 
 NONE = "–"
 FIGURES = (
-    "Baseline s",
-    "Drafter s",
+    "Baseline\ns",
+    "Drafter\ns",
     "Speedup",
-    "Throughput B / D tok/s",
+    "Throughput\nB/D tok/s",
     "Calls/Token",
-    "Accept Rate",
+    "Accept\nRate",
     "tau",
     "Lossless",
 )
 REMARKS = "Remarks"
+CATEGORY_COLUMNS = (
+    "Category",
+    "Prompts",
+    "Speedup",
+    "Throughput\nB/D tok/s",
+    "Calls/Token\nD",
+    "Accept\nRate",
+    "tau",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Everything a renderer needs. The first `labels` columns name the row."""
+    """Everything a renderer needs. The first `labels` columns name the row.
+
+    `notes` say in full what the last column, `Remarks`, only names.
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -68,8 +79,9 @@ def job_table(jobs: Sequence[Job], keys: Sequence[str] | None = None) -> Table:
     ordered = sort_jobs(jobs, chosen)
     remarks = [_remark(job) for job in ordered]
     shown = any(remarks)
+    headings = [label(key, chosen) for key in chosen]
     rows = []
-    notes = []
+    notes: list[str] = []
     for job, remark in zip(ordered, remarks, strict=True):
         values = settings(job.config)
         names = tuple(
@@ -77,8 +89,9 @@ def job_table(jobs: Sequence[Job], keys: Sequence[str] | None = None) -> Table:
         )
         cells = _figures(job.summary, job.method) if job.complete else (NONE,) * len(FIGURES)
         rows.append(Row(names + cells + ((remark,) if shown else ()), not job.complete))
-        notes += [f"{', '.join(names)}: {note}" for note in _notes(job)]
-    columns = (*(label(key, chosen) for key in chosen), *FIGURES, *((REMARKS,) if shown else ()))
+        row_name = ", ".join(f"{h} {name}" for h, name in zip(headings, names, strict=True))
+        notes += [f"{row_name}: {note}" for note in _notes(job)]
+    columns = (*headings, *FIGURES, *((REMARKS,) if shown else ()))
     return Table("Speculative decoding", columns, tuple(rows), len(chosen), tuple(notes))
 
 
@@ -88,43 +101,20 @@ def category_table(job: Job) -> Table | None:
     if not categories:
         return None
     rows = tuple(
-        Row((name, str(summary.get("prompts", NONE)), *_figures(summary, job.method)))
-        for name, summary in categories.items()
+        Row(
+            (
+                name,
+                value_text(part.get("prompts")),
+                speedup_text(part.get("speedup") or {}),
+                _both(part.get("baseline_tok_s"), part.get("throughput_tok_s")),
+                _number(part.get("calls_per_token"), ".2f"),
+                _number(part.get("acceptance_rate"), ".1%"),
+                _number(part.get("tau"), ".2f"),
+            )
+        )
+        for name, part in categories.items()
     )
-    return Table("By category", ("Category", "Prompts", *FIGURES), rows)
-
-
-def render_rich(table: Table) -> RichTable:
-    """The table for a terminal."""
-    rendered = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left")
-    for index, column in enumerate(table.columns):
-        left = index < table.labels or column == REMARKS
-        rendered.add_column(Text(column), justify="left" if left else "right", overflow="fold")
-    for row in table.rows:
-        rendered.add_row(*map(Text, row.cells), style="red" if row.failed else "")
-    if table.notes:
-        rendered.caption = Text("\n".join(table.notes))
-        rendered.caption_justify = "left"
-    return rendered
-
-
-def render_markdown(table: Table) -> str:
-    """The table as a GitHub-flavoured Markdown section."""
-    aligned = [
-        ":--" if index < table.labels or column == REMARKS else "--:"
-        for index, column in enumerate(table.columns)
-    ]
-    grid = [table.columns, aligned, *(row.cells for row in table.rows)]
-    lines = ["| " + " | ".join(_escaped(cell) for cell in cells) + " |" for cells in grid]
-    notes = [f"- {_escaped(note)}" for note in table.notes]
-    blocks = [f"## {table.title}", "\n".join(lines), "\n".join(notes)]
-    return "\n\n".join(filter(None, blocks)) + "\n"
-
-
-def run_markdown(job: Job) -> str:
-    """What `table.md` of one job holds: its row, then its categories."""
-    tables = [job_table([job]), category_table(job)]
-    return "\n".join(render_markdown(table) for table in tables if table is not None)
+    return Table("By category", CATEGORY_COLUMNS, rows)
 
 
 def _figures(summary: Mapping[str, Any], method: str | None) -> tuple[str, ...]:
@@ -136,9 +126,8 @@ def _figures(summary: Mapping[str, Any], method: str | None) -> tuple[str, ...]:
         _number(base.get("wall_s"), ".2f"),
         _number(spec.get("wall_s"), ".2f"),
         speedup_text(summary.get("speedup") or {}),
-        f"{_number(base.get('throughput_tok_s'), '.1f')} / "
-        f"{_number(spec.get('throughput_tok_s'), '.1f')}",
-        f"B: {_number(base.get('calls_per_token'), '.2f')} "
+        _both(base.get("throughput_tok_s"), spec.get("throughput_tok_s")),
+        f"B: {_number(base.get('calls_per_token'), '.2f')}\n"
         f"D: {_number(spec.get('calls_per_token'), '.2f')}",
         _number(spec.get("acceptance_rate"), ".1%"),
         _number(spec.get("tau"), ".2f"),
@@ -147,13 +136,17 @@ def _figures(summary: Mapping[str, Any], method: str | None) -> tuple[str, ...]:
 
 
 def speedup_text(speedup: Mapping[str, Any]) -> str:
-    """`1.93x [1.86, 2.01]`; without bounds when there is no interval."""
+    """`1.93x` and `[1.86, 2.01]`; without bounds when there is no interval."""
     if speedup.get("pooled") is None:
         return NONE
     text = f"{speedup['pooled']:.2f}x"
     if speedup.get("low") is None or speedup.get("high") is None:
         return text
-    return f"{text} [{speedup['low']:.2f}, {speedup['high']:.2f}]"
+    return f"{text}\n[{speedup['low']:.2f}, {speedup['high']:.2f}]"
+
+
+def _both(baseline: float | None, drafter: float | None) -> str:
+    return f"{_number(baseline, '.1f')} /\n{_number(drafter, '.1f')}"
 
 
 def _number(value: float | None, form: str) -> str:
@@ -190,7 +183,3 @@ def _guard_text(guard: Any) -> str:
     if isinstance(guard, Mapping) and "detail" in guard:
         return f"{_guard_name(guard)}: {guard['detail']}"
     return _guard_name(guard)
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")

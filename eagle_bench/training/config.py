@@ -69,30 +69,25 @@ class TargetTrainingConfig(TrainingConfig):
 
 @dataclass
 class Eagle3TrainingConfig(TrainingConfig):
-    """An EAGLE-3 head for a target, by training-time test (`eagle3.md` section 4).
+    """An EAGLE-3 head for `target` (null: the embedded one), by training-time test.
 
-    `on_policy` is the share of sequences that the target itself wrote, greedily;
-    `target` and `prompts` default to the embedded target and corpus.
+    `snapshots` are shares of the budget at which the head is also saved as it is then.
     """
 
     target: str | None = None
-    dataset: str | None = None
     ttt_length: int = 7
     step_decay: float = 0.8
     draft_vocab_size: int = 512
     intermediate_size: int = 384
     num_heads: int = 4
     num_kv_heads: int = 2
-    on_policy: float = 0.0
-    on_policy_sequences: int = 0
+    prompt_weight: float = 0.1
     layout: str = "safeailab"
     snapshots: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least("training.ttt_length", self.ttt_length, 1)
-        if not 0.0 <= self.on_policy <= 1.0:
-            raise UserError(f"training.on_policy={self.on_policy} must lie in [0, 1].")
 
 
 @dataclass

@@ -169,7 +169,10 @@ def test_thinking_without_effect_is_refused(name: str) -> None:
 
 
 def test_auto_is_the_tokenizers_own() -> None:
-    own = "{% for m in messages %}{{ bos_token if loop.first }}{{ m.role }}:{{ m.content }};{% endfor %}"
+    own = (
+        "{% for m in messages %}{{ bos_token if loop.first }}{{ m.role }}:{{ m.content }};"
+        "{% endfor %}"
+    )
     format = chat_format(tokenizer(own), "auto", None)
     assert text_of(format.encode(TALK)) == "<s>user:Hi;assistant:Yo;user:Bye;"
 

@@ -125,6 +125,7 @@ def test_a_prompt_that_only_mentions_the_placeholder_is_kept() -> None:
         ({"messages": TALK[:1]}, "the prompt is empty: `messages` holds no user message"),
         ({"messages": [{"role": "user", "content": ""}]}, "the prompt is empty"),
         ({"instruction": "", "input": ""}, "the prompt is empty"),
+        ({"article": " "}, "the prompt is empty"),
         ({"turns": 5}, "`turns` must be a text, a list of texts or a list of messages, not int"),
         ({"turns": {"a": 1}}, "`turns` must be .* not dict"),
         ({"turns": [5]}, "`turns` holds int where a text belongs"),

@@ -15,7 +15,7 @@ from eagle_bench.measure.rows import RoundRow
     st.integers(1, 40),
     st.integers(0, 3),
 )
-def test_equals_a_run_that_stops_earlier(baseline, chain, lengths, gen_len, cut):
+def test_equals_a_run_that_stops_earlier(chain, lengths, gen_len, cut):
     long_row = chain("a", lengths, overshoot=min(cut, lengths[-1]))
     (found,) = shorten([long_row], gen_len)
     shown, emitted = [], 1

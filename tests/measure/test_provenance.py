@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
-from multiprocessing import Process
 
 import pytest
 
@@ -35,17 +35,12 @@ def test_capture_is_json_and_holds_no_environment(monkeypatch):
     assert throttled(found["clocks"]["before"], provenance.clocks("cpu")).detail
 
 
-def spin(until):
-    while time.monotonic() < until:
-        pass
-
-
 def test_a_busy_neighbour_is_seen():
-    neighbour = Process(target=spin, args=(time.monotonic() + 1.5,))
-    neighbour.start()
-    time.sleep(0.3)
-    assert provenance.busy_cores(0.6) > 0.5
-    neighbour.join()
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
+        time.sleep(0.3)
+        busy = provenance.busy_cores(0.6)
+        neighbour.kill()
+    assert busy > 0.5
 
 
 def test_git_state(tmp_path):

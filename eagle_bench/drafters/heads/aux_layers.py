@@ -13,6 +13,7 @@ from typing import Any
 
 from eagle_bench.drafters.heads.tables import Format
 from eagle_bench.errors import UserError
+from eagle_bench.models.target import default_aux_layers
 
 KEY = "eagle_aux_hidden_state_layer_ids"
 
@@ -24,11 +25,6 @@ class AuxLayers:
     layers: tuple[int, ...] | None
     source: str
     warning: str | None = None
-
-
-def default_layers(num_layers: int) -> tuple[int, int, int]:
-    """The reference implementation's choice for a target with `num_layers` layers."""
-    return 2, num_layers // 2, num_layers - 3
 
 
 def read_aux_layers(
@@ -54,9 +50,9 @@ def read_aux_layers(
         raise UserError(f"config.json: {KEY}={ids} is no list of layer numbers.")
     inputs, moved = tuple(ids), tuple(i + 1 for i in ids)
     where = f"eagle_config.{KEY}" if nested else KEY
-    if num_layers is not None and default_layers(num_layers) in (inputs, moved):
-        kind = "input" if inputs == default_layers(num_layers) else "output"
-        layers = default_layers(num_layers)
+    if num_layers is not None and default_aux_layers(num_layers) in (inputs, moved):
+        kind = "input" if inputs == default_aux_layers(num_layers) else "output"
+        layers = default_aux_layers(num_layers)
         return AuxLayers(layers, f"{where}={ids}, layer {kind}s by the default pattern")
     kind = form.aux_ids if nested else "input"
     layers = inputs if kind == "input" else moved

@@ -15,8 +15,8 @@ from eagle_bench.errors import UserError
 MIN_TARGET_LAYERS = 7
 
 
-class Target(Protocol):
-    """What a head must know of its target."""
+class TargetShape(Protocol):
+    """What a head must know of its target; `eagle_bench.models.target.TargetSpec` is one."""
 
     @property
     def hidden_size(self) -> int: ...
@@ -69,7 +69,7 @@ def check_tensors(
             raise UserError(f"{name} in {folder} is all zeros: the head was never trained.")
 
 
-def check_fits(config: HeadConfig, target: Target) -> None:
+def check_fits(config: HeadConfig, target: TargetShape) -> None:
     """Refuse a head for another target: width, vocabulary, layers."""
     if config.target_hidden_size != target.hidden_size:
         raise UserError(

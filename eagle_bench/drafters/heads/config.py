@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from eagle_bench.models.target import default_aux_layers
+
 
 @dataclass(frozen=True)
 class RopeConfig:
@@ -93,7 +95,7 @@ class HeadConfig:
             return (num_target_layers,)
         if self.aux_layers is not None:
             return self.aux_layers
-        return (2, num_target_layers // 2, num_target_layers - 3)
+        return default_aux_layers(num_target_layers)
 
     def cache_elements_per_token(self) -> tuple[int, int]:
         """Cache entries per token and layer: as this head keeps them, and as plain k and v."""

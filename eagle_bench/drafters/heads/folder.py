@@ -47,7 +47,7 @@ def locate(path: str) -> Path:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """`config.json` of the folder."""
+    """`config.json` of the folder, which must not describe another kind of speculator."""
     path = folder / "config.json"
     if not path.is_file():
         _refuse_other_folders(folder)
@@ -58,6 +58,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not JSON: {error}.") from error
     if not isinstance(config, dict):
         raise UserError(f"{path} holds no JSON object.")
+    if (kind := config.get("speculators_model_type", "eagle3")) != "eagle3":
+        raise UserError(f"{folder} holds a speculators model of type {kind!r}, no EAGLE-3 head.")
     return config
 
 

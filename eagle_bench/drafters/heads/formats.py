@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eagle_bench.config import Attention
 from eagle_bench.drafters.heads.aux_layers import AuxLayers, read_aux_layers
-from eagle_bench.drafters.heads.check import Target, check_fits, check_is_head, check_tensors
+from eagle_bench.drafters.heads.check import TargetShape, check_fits, check_is_head, check_tensors
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.folder import locate, read_config, read_weights
 from eagle_bench.drafters.heads.head import EagleHead
@@ -51,7 +51,7 @@ class LoadedHead:
 def load_head(
     path: str,
     *,
-    target: Target | None = None,
+    target: TargetShape | None = None,
     vocab_mapping: str | None = None,
     embedding_key: str | None = None,
     aux_layers: list[int] | None = None,
@@ -64,7 +64,7 @@ def load_head(
     ----------
     path : str
         A folder in any of the formats of `tables.FORMATS`, or a hub id.
-    target : Target or None
+    target : TargetShape or None
         What the head must fit; None skips those checks.
     vocab_mapping : str or None
         A file with `d2t` and `t2d`, in place of the checkpoint's.
@@ -162,7 +162,7 @@ def _report(
     files: list[str],
     vocabulary: Vocabulary,
     aux: AuxLayers,
-    target: Target | None,
+    target: TargetShape | None,
 ) -> LoadReport:
     config = head.config
     dtype = head.fc.weight.dtype

@@ -32,8 +32,6 @@ def parse_config(
     own_embeddings : bool or None
         None: own ones exactly when the head's width is not the target's.
     """
-    if (kind := config.get("speculators_model_type", "eagle3")) != "eagle3":
-        raise UserError(f"The speculators model is of type {kind!r}; only eagle3 is an EAGLE head.")
     sizes: Mapping[str, Any] = config if form.section is None else config.get(form.section) or {}
     if lacking := [key for key in SIZES if not isinstance(sizes.get(key), int)]:
         raise UserError(f"config.json of the head lacks {', '.join(lacking)}.")

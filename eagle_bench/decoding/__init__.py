@@ -1,0 +1,1 @@
+"""Generation: one loop of propose, verify, accept, commit, emit for every method."""

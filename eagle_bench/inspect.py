@@ -1,0 +1,155 @@
+"""`python -m eagle_bench.inspect drafter.path=DIR [model.path=DIR] [--json]`: what is this head?
+
+Further settings, named as in a run: `drafter.vocab_mapping`, `drafter.embedding_key`,
+`drafter.aux_layers=[2,6,9]`, `model.trust_remote_code=true`. No model weights are loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from eagle_bench.drafters.heads.check import check_fits
+from eagle_bench.drafters.heads.formats import load_head
+from eagle_bench.drafters.heads.report import LoadReport
+from eagle_bench.errors import UserError
+
+SETTINGS = {
+    "drafter.path": str,
+    "drafter.vocab_mapping": str,
+    "drafter.embedding_key": str,
+    "drafter.aux_layers": list,
+    "model.path": str,
+    "model.trust_remote_code": bool,
+}
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """The target's sizes, from its `config.json` alone."""
+
+    hidden_size: int
+    vocab_size: int
+    num_layers: int
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print what the head is; 0 when it is loadable (and fits the target), else 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return 0
+    try:
+        document = inspect(parse([a for a in arguments if a != "--json"]))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if "--json" in arguments:
+        print(json.dumps(document, indent=2))
+    else:
+        Console().print(render(document))
+    return 0 if document["fits"] is not False else 2
+
+
+def parse(arguments: Sequence[str]) -> dict[str, Any]:
+    """The settings of a command line of `key=value` words."""
+    settings: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals or key not in SETTINGS:
+            raise UserError(f"{argument!r} is no setting; known: {', '.join(SETTINGS)}, --json.")
+        value = text if SETTINGS[key] is str else yaml.safe_load(text)
+        if not isinstance(value, SETTINGS[key]):
+            raise UserError(f"{argument!r} should be a {SETTINGS[key].__name__}.")
+        settings[key] = value
+    if not settings.get("drafter.path"):
+        raise UserError("Give the head's folder: drafter.path=DIR.")
+    return settings
+
+
+def inspect(settings: dict[str, Any]) -> dict[str, Any]:
+    """The loader's report, with `model`, `fits` (null without a model) and `misfit`."""
+    path = settings.get("model.path")
+    shape = _shape(path, settings.get("model.trust_remote_code", False)) if path else None
+    choices: dict[str, Any] = {
+        name: settings.get(f"drafter.{name}")
+        for name in ("vocab_mapping", "embedding_key", "aux_layers")
+    }
+    loaded = load_head(settings["drafter.path"], **choices)
+    report, fits, misfit = loaded.report, None, None
+    if shape is not None:
+        try:
+            check_fits(loaded.config, shape)
+            report = load_head(settings["drafter.path"], target=shape, **choices).report
+            fits = True
+        except UserError as error:
+            fits, misfit = False, str(error)
+    return report.plain() | {"model": path, "fits": fits, "misfit": misfit}
+
+
+def render(document: dict[str, Any]) -> Table:
+    """The report as a table of two columns."""
+    fields = {name: document[name] for name in LoadReport.__dataclass_fields__}
+    report = LoadReport(**fields)
+    table = Table(title=f"{report.title} head", show_header=False, title_justify="left")
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    shapes = report.shapes
+    kind = f"{report.attention}, {shapes['num_heads']} heads, {shapes['num_kv_heads']} key-value"
+    latent = f", latent {shapes['latent_dim']}" if "latent_dim" in shapes else ""
+    cache = f"{report.cache_bytes_per_token} bytes per token"
+    if report.cache_bytes_per_token != report.plain_cache_bytes_per_token:
+        share = report.cache_bytes_per_token / report.plain_cache_bytes_per_token
+        cache += f" ({share:.0%} of the {report.plain_cache_bytes_per_token} of plain k and v)"
+    on = [name for name, value in report.flags.items() if value]
+    layers = "unknown without a target" if report.aux_layers is None else str(report.aux_layers)
+    rows = {
+        "Folder": report.path,
+        "Format": f"{report.format} (EAGLE-{'3' if report.generation == 3 else '1/2'})",
+        "Weights": f"{', '.join(report.files)}: {report.parameters:,} parameters, {report.dtype}",
+        "Width": f"{shapes['hidden_size']} (target {shapes['target_hidden_size']}), "
+        f"{shapes['num_layers']} layer(s), MLP {shapes['intermediate_size']}",
+        "Attention": f"{kind}, head_dim {shapes['head_dim']}{latent}",
+        "Cache": cache,
+        "RoPE": f"theta {report.rope['theta']:g}, scaling {report.rope['scaling'] or 'none'}",
+        "Vocabulary": f"{shapes['draft_vocab_size']:,} of {shapes['vocab_size']:,} tokens "
+        f"({report.coverage:.1%}); {report.vocabulary_source}",
+        "Aux layers": f"inputs of {layers}; {report.aux_source}"
+        if report.generation == 3
+        else report.aux_source,
+        "Flags": ", ".join(on) or "none",
+        "Missing keys": ", ".join(report.missing) or "none",
+        "Ignored keys": ", ".join(report.ignored) or "none",
+        "Unexpected keys": ", ".join(report.unexpected) or "none",
+    }
+    for name, text in rows.items():
+        table.add_row(name, text)
+    if document["fits"] is not None:
+        verdict = "yes" if document["fits"] else f"no: {document['misfit']}"
+        table.add_row("Fits the target", f"{verdict} ({document['model']})")
+    for warning in report.warnings:
+        table.add_row("Warning", warning)
+    return table
+
+
+def _shape(path: str, trust_remote_code: bool) -> ModelShape:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise UserError(f"model.path={path} holds no readable config.json: {first}") from error
+    text = config.get_text_config()
+    return ModelShape(text.hidden_size, text.vocab_size, text.num_hidden_layers)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

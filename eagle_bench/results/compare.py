@@ -1,0 +1,218 @@
+"""Is B faster than A? Two results, paired by prompt, figure by figure with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eagle_bench.errors import UserError
+from eagle_bench.measure.figures import RATIOS, SPECULATIVE_RATIOS
+from eagle_bench.measure.frame import BASELINE, frame
+from eagle_bench.measure.pairing import pair
+from eagle_bench.measure.statistics import (
+    Floats,
+    Interval,
+    Sampling,
+    Statistic,
+    cluster_interval,
+    ratio,
+    ratio_of_ratios,
+)
+from eagle_bench.measure.tau import RATIOS as TAU_RATIOS
+from eagle_bench.results.find import find_jobs
+from eagle_bench.results.job import Job
+from eagle_bench.results.rowfiles import read_generations
+from eagle_bench.results.swept import settings, swept_keys, value_text
+
+SPEEDUP = "speedup"
+SPECULATIVE_FIGURES = {
+    "throughput_tok_s": RATIOS["throughput_tok_s"],
+    "calls_per_token": RATIOS["calls_per_token"],
+    "tau": TAU_RATIOS["tau"],
+    "acceptance_rate": SPECULATIVE_RATIOS["acceptance_rate"],
+}
+BASELINE_FIGURES = {"baseline_tok_s": RATIOS["throughput_tok_s"]}
+FIGURES = (SPEEDUP, *SPECULATIVE_FIGURES, *BASELINE_FIGURES)
+SPEEDUP_COLUMNS = ["new_tokens/s", "busy_s/s", "new_tokens/b", "busy_s/b"]
+SAMPLING = Sampling(seed=0, resamples=4000, confidence=0.95)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure in both results, over the prompts they share.
+
+    `ratio` is B/A and `difference` B-A, each with a 95% interval that resamples prompts;
+    None where a figure is not defined, an interval also with fewer than two prompts.
+    """
+
+    figure: str
+    a: float | None
+    b: float | None
+    ratio: float | None
+    ratio_interval: Interval | None
+    difference: float | None
+    difference_interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two jobs: what they are, what they share, and how the figures changed.
+
+    Attributes
+    ----------
+    name : str
+        The swept settings that A and B have in common; empty for two single runs.
+    prompts : int
+        Prompts (with turns) in both; `only_a`, `only_b` count the others, left out.
+    retokenised : int
+        Shared prompts that have another number of prompt tokens in B.
+    """
+
+    name: str
+    a: Path
+    b: Path
+    prompts: int
+    only_a: int
+    only_b: int
+    retokenised: int
+    changes: tuple[Change, ...]
+
+
+def compare(a: Path | str, b: Path | str) -> list[Comparison]:
+    """Compare two runs, or the jobs of two sweeps that have the same swept settings.
+
+    Raises
+    ------
+    UserError
+        A side has no complete job, or the two have no job or no prompt in common.
+    """
+    return [_compare_jobs(name, *jobs) for name, *jobs in _matched(Path(a), Path(b))]
+
+
+def _matched(a: Path, b: Path) -> list[tuple[str, Job, Job]]:
+    sides = []
+    for folder in (a, b):
+        jobs = [job for job in find_jobs([folder]).jobs if job.complete]
+        if not jobs:
+            raise UserError(f"There is no complete result under {folder} to compare.")
+        sides.append(jobs)
+    if len(sides[0]) == len(sides[1]) == 1:
+        return [("", sides[0][0], sides[1][0])]
+    keys = list(dict.fromkeys(key for jobs in sides for key in swept_keys(jobs)))
+    named_a, named_b = ({_point(job, keys): job for job in jobs} for jobs in sides)
+    shared = [point for point in named_a if point in named_b]
+    if not shared:
+        raise UserError(
+            f"{a} and {b} have no job in common: none agrees in {', '.join(keys) or 'settings'}."
+        )
+    return [(point, named_a[point], named_b[point]) for point in shared]
+
+
+def _point(job: Job, keys: Sequence[str]) -> str:
+    values = settings(job.config)
+    return ", ".join(f"{key}={value_text(values.get(key))}" for key in keys)
+
+
+def _compare_jobs(name: str, a: Job, b: Job) -> Comparison:
+    sides = [_Side(a), _Side(b)]
+    shared = sides[0].prompts.intersection(sides[1].prompts)
+    if shared.empty:
+        raise UserError(f"{a.folder} and {b.folder} have no prompt in common.")
+    clusters = [side.clusters(shared) for side in sides]
+    common = clusters[0][SPEEDUP].index.intersection(clusters[1][SPEEDUP].index)
+    changes = []
+    for figure in FIGURES:
+        rows = common if figure == SPEEDUP else shared
+        parts = [_by_prompt(cluster[figure].loc[rows]) for cluster in clusters]
+        statistic = ratio_of_ratios if figure == SPEEDUP else ratio
+        changes.append(_change(figure, parts[0], parts[1], statistic))
+    tokens = [side.prompt_tokens.loc[shared] for side in sides]
+    return Comparison(
+        name,
+        a.folder,
+        b.folder,
+        prompts=len(shared),
+        only_a=len(sides[0].prompts) - len(shared),
+        only_b=len(sides[1].prompts) - len(shared),
+        retokenised=int((tokens[0] != tokens[1]).sum()),
+        changes=tuple(changes),
+    )
+
+
+class _Side:
+    """One job's rows as sums per prompt and turn."""
+
+    def __init__(self, job: Job) -> None:
+        if job.method is None:
+            raise UserError(f"{job.folder} has only the baseline: there is nothing to compare.")
+        rows, faults = read_generations(job.folder)
+        if faults:
+            raise UserError(f"{faults[0]}, so {job.folder} cannot be compared.")
+        if not rows:
+            raise UserError(f"{job.folder} has no generation rows to compare.")
+        self._method = job.method
+        self._greedy = settings(job.config).get("temperature", 0.0) == 0.0
+        self._table = frame(rows)
+        by_prompt = pd.DataFrame(
+            {
+                "prompt_id": [row.prompt_id for row in rows],
+                "turn": [row.turn for row in rows],
+                "prompt_tokens": [row.prompt_tokens for row in rows],
+            }
+        )
+        self.prompt_tokens = by_prompt.groupby(["prompt_id", "turn"])["prompt_tokens"].first()
+        arms = [self._arm(arm).index for arm in (self._method, BASELINE)]
+        self.prompts = arms[0].intersection(arms[1])
+
+    def clusters(self, shared: pd.Index[Any]) -> dict[str, pd.DataFrame]:
+        """Numerators and denominators of each figure, by prompt and turn."""
+        pairs = pair(self._table, self._method, drop_flagged=self._greedy).cells
+        speculative, baseline = self._arm(self._method), self._arm(BASELINE)
+        return {
+            SPEEDUP: pairs.loc[pairs.index.intersection(shared), SPEEDUP_COLUMNS],
+            **{name: speculative[list(columns)] for name, columns in SPECULATIVE_FIGURES.items()},
+            **{name: baseline[list(columns)] for name, columns in BASELINE_FIGURES.items()},
+        }
+
+    def _arm(self, arm: str) -> pd.DataFrame:
+        own = self._table[self._table["arm"] == arm]
+        return own.groupby(["prompt_id", "turn"]).sum(numeric_only=True)
+
+
+def _by_prompt(cells: pd.DataFrame) -> Floats:
+    sums = cells.groupby(level="prompt_id", sort=True).sum()
+    return sums.to_numpy(np.float64)
+
+
+def _change(figure: str, a: Floats, b: Floats, statistic: Statistic) -> Change:
+    columns = a.shape[1]
+    both = np.hstack([a, b])
+
+    def quotient(sums: Floats) -> Floats:
+        return np.asarray(statistic(sums[..., columns:]) / statistic(sums[..., :columns]))
+
+    def difference(sums: Floats) -> Floats:
+        return np.asarray(statistic(sums[..., columns:]) - statistic(sums[..., :columns]))
+
+    total = both.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        changed = _number(quotient(total))
+        return Change(
+            figure,
+            _number(statistic(total[:columns])),
+            _number(statistic(total[columns:])),
+            changed,
+            None if changed is None else cluster_interval(both, quotient, SAMPLING),
+            _number(difference(total)),
+            None if changed is None else cluster_interval(both, difference, SAMPLING),
+        )
+
+
+def _number(value: Floats) -> float | None:
+    return float(value) if math.isfinite(value) else None

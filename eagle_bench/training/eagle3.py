@@ -1,0 +1,174 @@
+"""Training an EAGLE-3 head by training-time test (EAGLE-3 paper, section 3; `eagle3.md` 4).
+
+Step 0 reads the target's features. Step k reads what step k-1 put out at the same index,
+beside the token k places further on; its query sees the causal keys of step 0 and its own
+index in the later steps, at RoPE position + k: just what k sequential draft steps see.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from eagle_bench.drafters.heads.config import HeadConfig
+from eagle_bench.drafters.heads.export import save_head
+from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.models.target import default_aux_layers
+from eagle_bench.training.config import Eagle3TrainingConfig, TrainConfig
+from eagle_bench.training.corpus import Packer, tasks
+from eagle_bench.training.loop import Figures, Trainer
+
+
+class StepKeys:
+    """Keys and values of all TTT steps so far, one behind the other, with gradients."""
+
+    def __init__(self) -> None:
+        self.layers: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def update(self, k: Tensor, v: Tensor, layer_idx: int) -> tuple[Tensor, Tensor]:
+        if layer_idx in self.layers:
+            keys, values = self.layers[layer_idx]
+            k, v = torch.cat((keys, k), dim=2), torch.cat((values, v), dim=2)
+        self.layers[layer_idx] = (k, v)
+        return k, v
+
+    def advance(self, q: int) -> None:
+        pass
+
+
+def ttt_hidden(
+    head: EagleHead, embeds: Tensor, features: Tensor, steps: int
+) -> list[Tensor]:
+    """The head's output at each TTT step.
+
+    Parameters
+    ----------
+    embeds : Tensor
+        `[batch, seq + 1, hidden]`, embeddings of the tokens; index i + 1 goes with feature i.
+    features : Tensor
+        `[batch, seq, 3 * target_hidden]`.
+
+    Returns
+    -------
+    list of Tensor
+        `steps` states `[batch, seq, hidden]`; step k at index i draws token i + 2 + k.
+    """
+    batch, seq, _ = features.shape
+    device = features.device
+    own = torch.eye(seq, dtype=torch.bool, device=device)
+    mask = torch.ones(seq, seq, dtype=torch.bool, device=device).tril()
+    positions = torch.arange(seq, device=device)[None]
+    hidden, keys = head.fuse(features), StepKeys()
+    outputs = []
+    for step in range(steps):
+        if step:
+            mask = torch.cat((mask, own), dim=1)
+        shifted = F.pad(embeds[:, 1 + step :], (0, 0, 0, step))
+        hidden = head(shifted, hidden, positions + step, mask[None, None], keys)
+        outputs.append(hidden)
+    return outputs
+
+
+def draft_vocabulary(tokenizer: Tokenizer, size: int, seed: int, samples: int = 2000) -> Tensor:
+    """The `size` most frequent tokens of generated answers, ascending, int64 `[size]`."""
+    counts: Counter[int] = Counter(range(tokenizer.get_vocab_size()))
+    for task in islice(tasks(f"draft vocabulary {seed}"), samples):
+        for answer in task.answers:
+            counts.update(tokenizer.encode(answer + "<|end|>").ids)
+    return torch.tensor(sorted(token for token, _ in counts.most_common(size)))
+
+
+def build(config: Eagle3TrainingConfig, target: Any, tokenizer: Tokenizer, seed: int) -> EagleHead:
+    """A fresh head whose vocabulary is the most frequent answer tokens."""
+    wide = target.config
+    head = EagleHead(
+        HeadConfig(
+            hidden_size=wide.hidden_size,
+            target_hidden_size=wide.hidden_size,
+            num_heads=config.num_heads,
+            num_kv_heads=config.num_kv_heads,
+            head_dim=wide.hidden_size // config.num_heads,
+            intermediate_size=config.intermediate_size,
+            vocab_size=wide.vocab_size,
+            draft_vocab_size=config.draft_vocab_size,
+            max_positions=wide.max_position_embeddings,
+        )
+    )
+    head.set_vocabulary(draft_vocabulary(tokenizer, config.draft_vocab_size, seed))
+    return head
+
+
+def ttt_loss(
+    head: EagleHead,
+    embeds: Tensor,
+    features: Tensor,
+    target_logits: Tensor,
+    weights: Tensor,
+    config: Eagle3TrainingConfig,
+) -> tuple[Tensor, Figures]:
+    """Soft cross-entropy to the target over the draft vocabulary, summed over TTT steps.
+
+    `target_logits` `[batch, seq, vocab]` at index j draw token j + 1; `weights` `[batch, seq]`
+    weigh them. Places whose best target token is outside the draft vocabulary do not count.
+    """
+    assert head.d2t is not None and head.t2d is not None
+    kept = torch.arange(len(head.d2t), device=features.device) + head.d2t
+    best = target_logits.argmax(-1)
+    counted = weights * head.t2d[best]
+    wanted = target_logits[..., kept].float().softmax(-1)
+    total = features.new_zeros(())
+    figures: Figures = {}
+    for step, hidden in enumerate(ttt_hidden(head, embeds, features, config.ttt_length)):
+        ahead = 1 + step
+        logits = head.logits(hidden[:, :-ahead]).float()
+        here = counted[:, ahead:]
+        each = -(wanted[:, ahead:] * logits.log_softmax(-1)).sum(-1)
+        total = total + config.step_decay**step * (each * here).sum() / here.sum()
+        answers = weights[:, ahead:] == 1.0
+        right = head.to_target(logits.argmax(-1)) == best[:, ahead:]
+        figures[f"accuracy_{step}"] = right[answers].float().mean().item()
+    return total, figures
+
+
+def train_eagle3(
+    run: TrainConfig, config: Eagle3TrainingConfig, target_path: str, device: str
+) -> Trainer:
+    """Train a head for the target in `target_path` and save it into `run.output_dir`."""
+    torch.manual_seed(run.seed)
+    folder = Path(run.output_dir)
+    target = AutoModelForCausalLM.from_pretrained(target_path, dtype=torch.float32).to(device)
+    target.requires_grad_(False)
+    tokenizer = AutoTokenizer.from_pretrained(target_path).backend_tokenizer
+    head = build(config, target, tokenizer, run.seed).to(device)
+    aux = default_aux_layers(target.config.num_hidden_layers)
+
+    def loss(index: int, rows: int, seq_len: int) -> tuple[Tensor, Figures]:
+        ids, answers = Packer(tokenizer, f"head {run.seed} {index}").batch(rows, seq_len)
+        ids, answers = ids.to(device), answers[:, 1:].to(device)
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=run.bf16):
+            with torch.no_grad():
+                seen = target(input_ids=ids[:, :-1], use_cache=False, output_hidden_states=True)
+                features = torch.cat([seen.hidden_states[layer] for layer in aux], dim=-1)
+                embeds = target.get_input_embeddings()(ids)
+            weights = torch.where(answers, 1.0, config.prompt_weight)
+            return ttt_loss(head, embeds, features, seen.logits, weights, config)
+
+    trainer = Trainer(config, head, loss, folder)
+    marks = {max(1, round(share * trainer.steps)) for share in config.snapshots}
+
+    def snapshot(step: int) -> None:
+        if step in marks:
+            save_head(head, folder / f"step_{step}", config.layout)
+
+    trainer.snapshot = snapshot
+    trainer.run(run.resume)
+    save_head(head.to(torch.bfloat16), folder, config.layout)
+    return trainer
