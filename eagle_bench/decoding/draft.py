@@ -60,6 +60,11 @@ def chain_draft(tokens: Tensor, q: Tensor | None = None) -> Draft:
     return Draft(tokens, parents, depths, visible, tokens.shape[1], q)
 
 
+def no_draft(batch: int, device: torch.device) -> Draft:
+    """A draft of no tokens: verifying it is the baseline's step."""
+    return chain_draft(torch.empty(batch, 0, dtype=torch.int64, device=device))
+
+
 def tree_draft(tokens: Tensor, parents: Tensor, depth: int, q: Tensor | None = None) -> Draft:
     """A draft from tokens and parents `[batch, n]`, parents before children."""
     batch, n = tokens.shape

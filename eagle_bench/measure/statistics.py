@@ -98,7 +98,8 @@ def cluster_interval(clusters: Floats, statistic: Statistic, sampling: Sampling)
 def _bca_levels(resampled: Floats, point: float, left_out: Floats, confidence: float) -> Floats:
     """Quantiles of the resamples that bound the interval: float[2]."""
     n, resamples = len(left_out), len(resampled)
-    below = np.mean(resampled < point) + 0.5 * np.mean(resampled == point)
+    tied = np.isclose(resampled, point, rtol=1e-12, atol=0.0)
+    below = np.mean((resampled < point) & ~tied) + 0.5 * np.mean(tied)
     bias = stats.norm.ppf(np.clip(below, 1 / (resamples + 1), resamples / (resamples + 1)))
     pull = left_out.mean() - left_out
     spread = float((pull**2).sum())

@@ -132,6 +132,7 @@ class KVCache:
         self.lengths = list(lengths)
         self.pending = 0
 
+    @torch.inference_mode()
     def move_row(self, source: int, target: int) -> None:
         """Copy a row's entries over another row's."""
         for pair in self._storage.layers.values():

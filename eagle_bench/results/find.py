@@ -30,7 +30,8 @@ def find_jobs(folders: Sequence[Path | str]) -> Found:
     """Read every job at or under `folders`, each once, in the order of their paths.
 
     A job's folder holds a `result.json`, or what an interrupted job leaves: its rows, or
-    Hydra's record of a benchmark's config. A `result.json` that is corrupt or of another schema is skipped.
+    Hydra's record of a benchmark's config. A `result.json` that is corrupt or of another
+    schema is skipped.
 
     Raises
     ------

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_object_dtype
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -23,8 +24,10 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def storable(frame: pd.DataFrame) -> pd.DataFrame:
     """Make every column one type: lists become JSON text, mixed scalars become text."""
     stored = frame.copy()
-    for name in stored.columns[stored.dtypes == object]:
-        column = stored[name].map(lambda v: json.dumps(v) if isinstance(v, (list, dict)) else v)
+    for name in filter(lambda name: is_object_dtype(stored[name]), stored.columns):
+        column = stored[name].map(
+            lambda v: json.dumps(v) if isinstance(v, (list, tuple, dict)) else v
+        )
         kinds = {type(value) for value in column.dropna()}
         if len(kinds) > 1 and not kinds <= {int, float}:
             column = column.map(lambda v: None if v is None else str(v))

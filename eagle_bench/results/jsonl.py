@@ -48,23 +48,24 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open("ab+")
+        self._file = path.open("ab+", buffering=0)
         self._cut_torn_line()
 
     def append(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Write `records` in one piece, flushed and synced.
+        """Write `records` and wait until they are on the disk.
 
         Raises
         ------
         RunFailure
             The disk is full or failing.
         """
-        lines = "".join(json.dumps(record) + "\n" for record in records)
+        lines = "".join(json.dumps(record) + "\n" for record in records).encode()
         try:
-            self._file.write(lines.encode())
-            self._file.flush()
+            while lines:
+                lines = lines[self._file.write(lines) :]
             os.fsync(self._file.fileno())
         except OSError as error:
+            self._cut_torn_line()
             raise RunFailure(f"Cannot write {self.path}: {error.strerror}.") from error
 
     def close(self) -> None:

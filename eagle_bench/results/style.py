@@ -55,7 +55,9 @@ def canvas(path: Path, width_in: float, height_in: float = 4.2) -> Iterator[tupl
         "legend.frameon": False,
     }
     with mpl.rc_context(settings):
-        figure = Figure(figsize=(width_in, height_in), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
+        figure = Figure(
+            figsize=(width_in, height_in), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
+        )
         FigureCanvasAgg(figure)
         yield figure, figure.add_subplot()
         with replacing(path) as temporary:

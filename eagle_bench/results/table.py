@@ -127,8 +127,7 @@ def _figures(summary: Mapping[str, Any], method: str | None) -> tuple[str, ...]:
         _number(spec.get("wall_s"), ".2f"),
         speedup_text(summary.get("speedup") or {}),
         _both(base.get("throughput_tok_s"), spec.get("throughput_tok_s")),
-        f"B: {_number(base.get('calls_per_token'), '.2f')}\n"
-        f"D: {_number(spec.get('calls_per_token'), '.2f')}",
+        _calls(base.get("calls_per_token"), spec.get("calls_per_token")),
         _number(spec.get("acceptance_rate"), ".1%"),
         _number(spec.get("tau"), ".2f"),
         _share(lossless.get("exact_share")),
@@ -147,6 +146,10 @@ def speedup_text(speedup: Mapping[str, Any]) -> str:
 
 def _both(baseline: float | None, drafter: float | None) -> str:
     return f"{_number(baseline, '.1f')} /\n{_number(drafter, '.1f')}"
+
+
+def _calls(baseline: float | None, drafter: float | None) -> str:
+    return f"B: {_number(baseline, '.2f')}\nD: {_number(drafter, '.2f')}"
 
 
 def _number(value: float | None, form: str) -> str:

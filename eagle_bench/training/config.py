@@ -50,7 +50,12 @@ class TrainingConfig:
 
 @dataclass
 class TargetTrainingConfig(TrainingConfig):
-    """A Llama-shaped target on the generated instruction corpus."""
+    """A Llama-shaped target on the generated instruction corpus.
+
+    `init` is the folder of a target to go on from, with its tokenizer and shape.
+    `copy_share` of the rows are copy drills: random tokens that repeat, which teach a small
+    model to copy names and numbers from its prompt long before the corpus alone would.
+    """
 
     vocab_size: int = 768
     hidden_size: int = 128
@@ -61,6 +66,8 @@ class TargetTrainingConfig(TrainingConfig):
     max_positions: int = 2048
     rope_theta: float = 10000.0
     prompt_weight: float = 0.25
+    copy_share: float = 0.0
+    init: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

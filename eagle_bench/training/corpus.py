@@ -62,6 +62,18 @@ def conversation(task: Task) -> str:
     return "".join(f"{USER}{user}{END}{ASSISTANT}{answer}{END}" for user, answer in turns)
 
 
+def copy_drill(rng: random.Random, length: int, tokens: range) -> tuple[list[int], list[bool]]:
+    """`length` ids in which random passages repeat, and which of them a copier can know."""
+    ids: list[int] = []
+    known: list[bool] = []
+    while len(ids) < length:
+        passage = [rng.choice(tokens) for _ in range(rng.randint(4, 48))]
+        for repeat in range(rng.randint(2, 4)):
+            ids += passage
+            known += [repeat > 0 and place > 0 for place in range(len(passage))]
+    return ids[:length], known[:length]
+
+
 class Packer:
     """Sequences of exactly `seq_len + 1` tokens, each beginning with a conversation's start.
 
@@ -79,6 +91,21 @@ class Packer:
         """Token ids `[rows, seq_len + 1]` and a mask, true on what the assistant says."""
         ids = torch.tensor([self._sequence(seq_len + 1) for _ in range(rows)])
         return ids, self.answer_mask(ids)
+
+    def drilled(
+        self, rows: int, seq_len: int, copy_share: float, seed: str
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch whose first `copy_share` of rows are drills: ids, answers, drill mask."""
+        ids, answers = self.batch(rows, seq_len)
+        rng = random.Random(seed)
+        drills = torch.zeros_like(answers)
+        tokens = range(self.assistant + 1, self.tokenizer.get_vocab_size())
+        for row in range(rows):
+            if rng.random() < copy_share:
+                drill, known = copy_drill(rng, seq_len + 1, tokens)
+                ids[row], answers[row] = torch.tensor(drill), False
+                drills[row] = torch.tensor(known)
+        return ids, answers, drills
 
     def answer_mask(self, ids: Tensor) -> Tensor:
         """True where a token is an answer's or the EOS that ends it, `[rows, seq]`."""

@@ -25,6 +25,7 @@ from eagle_bench.models.target import default_aux_layers
 from eagle_bench.training.config import Eagle3TrainingConfig, TrainConfig
 from eagle_bench.training.corpus import Packer, tasks
 from eagle_bench.training.loop import Figures, Trainer
+from eagle_bench.training.ttt_attention import use_ttt_attention
 
 
 class StepKeys:
@@ -44,10 +45,8 @@ class StepKeys:
         pass
 
 
-def ttt_hidden(
-    head: EagleHead, embeds: Tensor, features: Tensor, steps: int
-) -> list[Tensor]:
-    """The head's output at each TTT step.
+def ttt_hidden(head: EagleHead, embeds: Tensor, features: Tensor, steps: int) -> list[Tensor]:
+    """The head's output at each TTT step; `head` must attend as `ttt_attention` does.
 
     Parameters
     ----------
@@ -63,16 +62,13 @@ def ttt_hidden(
     """
     batch, seq, _ = features.shape
     device = features.device
-    own = torch.eye(seq, dtype=torch.bool, device=device)
-    mask = torch.ones(seq, seq, dtype=torch.bool, device=device).tril()
+    unread = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
     positions = torch.arange(seq, device=device)[None]
     hidden, keys = head.fuse(features), StepKeys()
     outputs = []
     for step in range(steps):
-        if step:
-            mask = torch.cat((mask, own), dim=1)
         shifted = F.pad(embeds[:, 1 + step :], (0, 0, 0, step))
-        hidden = head(shifted, hidden, positions + step, mask[None, None], keys)
+        hidden = head(shifted, hidden, positions + step, unread, keys)
         outputs.append(hidden)
     return outputs
 
@@ -148,6 +144,7 @@ def train_eagle3(
     target.requires_grad_(False)
     tokenizer = AutoTokenizer.from_pretrained(target_path).backend_tokenizer
     head = build(config, target, tokenizer, run.seed).to(device)
+    use_ttt_attention(head)
     aux = default_aux_layers(target.config.num_hidden_layers)
 
     def loss(index: int, rows: int, seq_len: int) -> tuple[Tensor, Figures]:

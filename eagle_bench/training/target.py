@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from eagle_bench.training.config import TargetTrainingConfig, TrainConfig
 from eagle_bench.training.corpus import END, PAD, Packer
@@ -46,20 +46,33 @@ def train_target(run: TrainConfig, config: TargetTrainingConfig, device: str) ->
     """Train and save an ordinary HF folder, weights in bfloat16, into `run.output_dir`."""
     torch.manual_seed(run.seed)
     folder = Path(run.output_dir)
-    tokenizer = train_tokenizer(config.vocab_size, run.seed)
-    eos, pad = tokenizer.token_to_id(END), tokenizer.token_to_id(PAD)
-    model = build(config, eos, pad).to(device)
+    if config.init is None:
+        tokenizer = train_tokenizer(config.vocab_size, run.seed)
+        model = build(config, tokenizer.token_to_id(END), tokenizer.token_to_id(PAD))
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(config.init).backend_tokenizer
+        model = LlamaForCausalLM.from_pretrained(config.init, dtype=torch.float32)
+    model = model.to(device)
 
     def loss(index: int, rows: int, seq_len: int) -> tuple[Tensor, Figures]:
-        ids, answers = Packer(tokenizer, f"{run.seed} {index}").batch(rows, seq_len)
-        ids, answers = ids.to(device), answers[:, 1:].to(device)
+        key = f"{run.seed} {index}"
+        ids, answers, drills = Packer(tokenizer, key).drilled(
+            rows, seq_len, config.copy_share, key
+        )
+        ids, answers, drills = ids.to(device), answers[:, 1:].to(device), drills[:, 1:].to(device)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=run.bf16):
             logits = model(input_ids=ids[:, :-1], use_cache=False).logits
         labels = ids[:, 1:]
         each = F.cross_entropy(logits.float().transpose(1, 2), labels, reduction="none")
         weights = torch.where(answers, 1.0, config.prompt_weight)
-        right = (logits.argmax(-1) == labels)[answers].float().mean()
-        figures = {"answer_loss": each[answers].mean().item(), "answer_accuracy": right.item()}
+        drill_rows = drills.any(1, keepdim=True)
+        weights = torch.where(drill_rows, drills.float(), weights)
+        right = logits.argmax(-1) == labels
+        figures = {
+            "answer_loss": each[answers].mean().item(),
+            "answer_accuracy": right[answers].float().mean().item(),
+            "copy_accuracy": right[drills].float().mean().item(),
+        }
         return (each * weights).sum() / weights.sum(), figures
 
     trainer = Trainer(config, model, loss, folder)

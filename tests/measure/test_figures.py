@@ -158,6 +158,7 @@ def test_throughput_of_a_batch_is_over_the_union_of_its_intervals(baseline, chai
     summary = figures(rows)
     assert summary["arms"]["baseline"]["throughput_tok_s"] == pytest.approx(20 / 6)
     assert summary["arms"]["chain"]["throughput_tok_s"] == pytest.approx(20 / 1.5)
+    assert summary["arms"]["baseline"]["decode_tok_s"] == pytest.approx(18 / 5)
     assert summary["speedup"]["pooled"] == pytest.approx(6 / 1.5)
     assert summary["speedup"]["ratio_of_means"] == pytest.approx(4.0)
 
@@ -172,6 +173,35 @@ def test_repeats_of_a_batch_are_separate_unions(baseline, chain):
         )
     ]
     assert figures(rows)["arms"]["baseline"]["wall_s"] == pytest.approx(4.0)
+
+
+def test_turns_of_one_prompt_are_no_extra_evidence(baseline, chain):
+    """Copying each prompt's turn must not narrow the interval; new prompts must."""
+
+    def interval(rows):
+        speedup = figures(rows)["speedup"]
+        return [speedup["low"], speedup["high"]]
+
+    def run(copies, name="{}"):
+        return [
+            row
+            for index in range(8)
+            for copy in range(copies)
+            for row in (
+                baseline(name.format(index, copy), 15, turn=copy),
+                chain(
+                    name.format(index, copy),
+                    [4, 4, 3],
+                    round_s=0.01 * (1 + index),
+                    turn=copy,
+                ),
+            )
+        ]
+
+    once = interval(run(1))
+    assert interval(run(3)) == pytest.approx(once)
+    fresh = interval(run(3, "{}-{}"))
+    assert fresh[1] - fresh[0] < 0.8 * (once[1] - once[0])
 
 
 def test_drift_between_first_and_last_repeat(baseline, chain):

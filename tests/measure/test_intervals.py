@@ -80,6 +80,23 @@ def test_agrees_with_scipy_bca_for_many_clusters():
     assert ours.high == pytest.approx(scipys.high, abs=0.06 * width)
 
 
+def test_agrees_with_scipy_bca_for_a_skewed_figure():
+    values = np.random.default_rng(6).lognormal(0, 1.2, 300)
+    data = np.column_stack([values, np.ones(300)])
+    ours = cluster_interval(data, ratio, Sampling(0, 20_000, 0.9))
+    scipys = stats.bootstrap(
+        (values,),
+        np.mean,
+        confidence_level=0.9,
+        n_resamples=10_000,
+        rng=np.random.default_rng(2),
+        method="BCa",
+    ).confidence_interval
+    width = scipys.high - scipys.low
+    assert ours.low == pytest.approx(scipys.low, abs=0.04 * width)
+    assert ours.high == pytest.approx(scipys.high, abs=0.04 * width)
+
+
 def test_seed_repeats_and_more_confidence_is_wider():
     data = synthetic_run(np.random.default_rng(0), 20)
     once = cluster_interval(data, ratio_of_ratios, SAMPLING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from eagle_bench.measure.figures import summarise
 from eagle_bench.measure.lossless import LosslessReport
 from eagle_bench.measure.rows import GenerationRow, RoundRow
 from eagle_bench.results.job import Job
+from eagle_bench.results.plots import plot_sweep
 from eagle_bench.results.store import RunFolder
+from eagle_bench.results.table import job_table
+from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord
 
 DRAFT_LEN = 4
 STEP_S = 0.010
@@ -118,17 +122,22 @@ class Simulation:
         return rows
 
     def summary(self) -> dict[str, Any]:
-        rows, rounds = self.rows()
-        summary = summarise(
-            rows,
-            gen_len=self.gen_len,
-            seed=0,
-            resamples=200,
-            confidence=0.95,
-            lossless=LosslessReport(()),
-            rounds=rounds,
-        )
-        return summary | {"lossless": {"exact_share": 1.0, "pairs": self.prompts}}
+        return _summary(self)
+
+
+@cache
+def _summary(run: Simulation) -> dict[str, Any]:
+    rows, rounds = run.rows()
+    summary = summarise(
+        rows,
+        gen_len=run.gen_len,
+        seed=0,
+        resamples=200,
+        confidence=0.95,
+        lossless=LosslessReport(()),
+        rounds=rounds,
+    )
+    return summary | {"lossless": {"exact_share": 1.0, "pairs": run.prompts}}
 
 
 def plain_config(**changes: Any) -> dict[str, Any]:
@@ -189,3 +198,28 @@ def length_sweep(tmp_path: Path, finish: Finish) -> Path:
     for index, gen_len in enumerate(lengths):
         finish(tmp_path / f"job{index}", Simulation(gen_len=gen_len))
     return tmp_path
+
+
+SECRET = "s3cr3t-Value-0123456789"
+
+
+@pytest.fixture
+def secret() -> str:
+    """A password that the config of `record` holds."""
+    return SECRET
+
+
+@pytest.fixture
+def record(tmp_path: Path, finish: Finish) -> JobRecord:
+    """A finished job, ready for a tracker."""
+    uri = f"https://me:{SECRET}@host"
+    job = finish(tmp_path / "job", Simulation(prompts=3), tracker__uri=uri)
+    return JobRecord(job, "sweep-1", job_table([job]))
+
+
+@pytest.fixture
+def sweep_record(tmp_path: Path, record: JobRecord) -> SweepRecord:
+    """The report of a sweep with one job."""
+    job = record.job
+    pictures = plot_sweep([job], tmp_path)[:1]
+    return SweepRecord("sweep-1", [job], record.table, pictures, [job.folder / "result.json"])

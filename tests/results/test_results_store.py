@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -167,20 +168,33 @@ def test_an_output_path_that_cannot_be_written(tmp_path):
         RunFolder("/proc/eagle_bench")
 
 
-def test_a_full_disk_is_a_run_failure(tmp_path, simulation):
-    if not os.path.exists("/dev/full"):
-        pytest.skip("there is no /dev/full here")
-    (tmp_path / "rounds.jsonl").symlink_to("/dev/full")
-    with RunFolder(tmp_path) as run, pytest.raises(RunFailure, match="No space left"):
-        run.append_rounds(simulation(prompts=1).rows()[1])
+def test_no_room_left_is_a_run_failure(tmp_path, simulation):
+    rows, rounds = simulation(prompts=2).rows()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with RunFolder(tmp_path) as run:
+        run.append(rows[0])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, hard))
+        try:
+            with pytest.raises(RunFailure, match=r"rounds\.jsonl: File too large"):
+                run.append_rounds(rounds)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with RunFolder(tmp_path) as run:
+        assert run.read_rows() == [rows[0]]
+        assert run.read_rounds() == []
 
 
 def test_a_crash_while_replacing_leaves_the_old_file(tmp_path):
     path = tmp_path / "result.json"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic.replacing(path) as temporary:
-        temporary.write_text("half")
-        _ = 1 / 0
+
+    def crash():
+        with atomic.replacing(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        crash()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["result.json"]
 

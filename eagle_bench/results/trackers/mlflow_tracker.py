@@ -57,12 +57,20 @@ class MlflowTracker:
         tags |= dict.fromkeys(self._config.tags, "true")
         try:
             mlflow.set_tracking_uri(self._uri)
+            self._make_local_experiment()
             mlflow.set_experiment(self._config.project)
             with mlflow.start_run(run_name=name, tags=tags):
                 yield
         except MlflowException as error:
             sentence = scrub(str(error).partition("\n")[0])
             self._say(f"MLflow: {sentence}; the results are on disk only.")
+
+    def _make_local_experiment(self) -> None:
+        """Keep artifacts beside the local store; MLflow's default is the working directory."""
+        project = self._config.project
+        if self._config.uri is None and mlflow.get_experiment_by_name(project) is None:
+            artifacts = (self._folder / "mlartifacts").resolve()
+            mlflow.create_experiment(project, artifact_location=artifacts.as_uri())
 
 
 def _log_files(table: Table, files: Sequence[Path]) -> None:

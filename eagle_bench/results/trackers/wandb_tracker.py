@@ -112,6 +112,7 @@ class WandbTracker:
 
     def _logged_in(self) -> bool:
         try:
+            wandb.setup(_settings(self._config.uri))
             return wandb.login(host=self._config.uri, prompt=False, verify=False)
         except wandb.errors.Error:
             return False

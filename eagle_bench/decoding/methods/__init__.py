@@ -1,0 +1,1 @@
+"""Draft shapes: one file per method, all served by one loop."""

@@ -1,0 +1,156 @@
+"""`decoding=adaptive`: a chain whose length is chosen anew each round, by one of three rules."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from eagle_bench.config import AdaptiveConfig, AdaptiveRule
+from eagle_bench.decoding.draft import Draft
+from eagle_bench.decoding.methods.grow import grow
+from eagle_bench.decoding.methods.method import Proposing, Streams
+from eagle_bench.drafters.drafter import Drafter
+
+
+class Rule(Protocol):
+    """Chooses the depth of the coming round and learns from the last one."""
+
+    def depth(self) -> int: ...
+
+    def keep_going(self, score: float) -> bool:
+        """Whether to draft past a path of that log-probability."""
+        ...
+
+    def observe(self, depth: int, accepted: list[int], seconds: float) -> None: ...
+
+
+class Ema:
+    """SGLang's rule: steps between candidate lengths on a moving average of accepted tokens."""
+
+    def __init__(self, config: AdaptiveConfig) -> None:
+        self.config = config
+        self.lengths = sorted(config.candidates)
+        start = min(self.lengths, key=lambda length: abs(length - config.start_draft_len))
+        self.index = self.lengths.index(start)
+        self.average = float(start)
+        self.rounds = 0
+
+    def depth(self) -> int:
+        return self.lengths[self.index]
+
+    def keep_going(self, score: float) -> bool:
+        return True
+
+    def observe(self, depth: int, accepted: list[int], seconds: float) -> None:
+        alpha = self.config.ema_alpha
+        self.average += alpha * (sum(accepted) / len(accepted) - self.average)
+        self.rounds += 1
+        past = self.rounds - self.config.warmup_rounds
+        if past < 0 or past % self.config.update_every:
+            return
+        if self.index > 0 and self.average <= self.lengths[self.index - 1] - 0.75:
+            self.index -= 1
+        elif self.index + 1 < len(self.lengths) and self.average > self.depth() - 0.5:
+            self.index += 1
+
+
+class Confidence:
+    """Ends a draft when its path's probability falls under a threshold."""
+
+    def __init__(self, config: AdaptiveConfig) -> None:
+        self.config = config
+        self.floor = math.log(max(config.threshold, 1e-30))
+
+    def depth(self) -> int:
+        return self.config.max_draft_len
+
+    def keep_going(self, score: float) -> bool:
+        return score >= self.floor
+
+    def observe(self, depth: int, accepted: list[int], seconds: float) -> None:
+        pass
+
+
+class Throughput:
+    """Chooses the depth with the most expected tokens per second.
+
+    Round seconds are fitted as a + b * depth from the rounds seen; the share of rounds that
+    accept at least k tokens comes from running conditional rates, each smoothed towards the
+    rate over all positions. The first rounds try several depths so that b can be known.
+    """
+
+    DECAY = 0.98
+    PRIOR = 4.0
+
+    def __init__(self, config: AdaptiveConfig) -> None:
+        self.config = config
+        self.longest = config.max_draft_len
+        self.offered = np.zeros(self.longest)
+        self.hits = np.zeros(self.longest)
+        self.moments = np.zeros(5)
+        self.trials = [config.start_draft_len, self.longest, 1] * 3
+
+    def depth(self) -> int:
+        if self.trials:
+            return min(self.trials[-1], self.longest)
+        fixed_s, level_s = self._seconds()
+        overall = (self.hits.sum() + 1.0) / (self.offered.sum() + 2.0)
+        rates = (self.hits + self.PRIOR * overall) / (self.offered + self.PRIOR)
+        tokens = 1.0 + np.cumsum(np.cumprod(rates))
+        depths = np.arange(1, self.longest + 1)
+        return int(np.argmax(tokens / (fixed_s + level_s * depths))) + 1
+
+    def keep_going(self, score: float) -> bool:
+        return True
+
+    def observe(self, depth: int, accepted: list[int], seconds: float) -> None:
+        if self.trials:
+            self.trials.pop()
+        self.offered *= self.DECAY
+        self.hits *= self.DECAY
+        for count in accepted:
+            self.offered[: min(count + 1, depth)] += 1
+            self.hits[:count] += 1
+        sums = [1.0, depth, seconds, depth * depth, depth * seconds]
+        self.moments = self.moments * self.DECAY + np.array(sums)
+
+    def _seconds(self) -> tuple[float, float]:
+        """Least squares over the decayed rounds: seconds of a round, and of one more level."""
+        n, x, y, xx, xy = self.moments
+        spread = n * xx - x * x
+        slope = max((n * xy - x * y) / spread, 0.0) if spread > 1e-9 * n * xx else 0.0
+        return max((y - slope * x) / n, 1e-9), slope
+
+
+RULES = {
+    AdaptiveRule.ema: Ema,
+    AdaptiveRule.confidence: Confidence,
+    AdaptiveRule.throughput: Throughput,
+}
+
+
+class Adaptive:
+    """A chain of the length that `rule` asks for."""
+
+    def __init__(self, config: AdaptiveConfig, proposing: Proposing) -> None:
+        self.name = "adaptive"
+        self.rule: Rule = RULES[config.rule](config)
+        self.checks = config.rule is AdaptiveRule.confidence
+        self.max_nodes = max(config.max_draft_len, *config.candidates)
+        self.max_extended = self.max_nodes
+        self.proposing = proposing
+
+    def draft(self, drafter: Drafter, batch: int, room: int, streams: Streams) -> Draft:
+        pick = self.proposing.pick(1, streams)
+        stop = self._stop if self.checks else None
+        return grow(drafter, min(self.rule.depth(), room), self.max_nodes, pick, stop)
+
+    def observe(self, depth: int, accepted: list[int], seconds: float) -> None:
+        if depth:
+            self.rule.observe(depth, accepted, seconds)
+
+    def _stop(self, scores: Tensor) -> bool:
+        return not self.rule.keep_going(float(scores.max()))

@@ -1,0 +1,46 @@
+"""A small causal LM with the target's tokenizer as a drafter (arXiv 2302.01318)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eagle_bench.decoding.pick import Pick
+from eagle_bench.drafters.autoregressive import AutoregressiveDrafter
+from eagle_bench.drafters.drafter import Proposals
+from eagle_bench.models.target import Target
+
+
+class DraftModelDrafter(AutoregressiveDrafter):
+    """Drafts with any target implementation, KV-cached."""
+
+    name = "draft_model"
+    needs_features = False
+
+    def __init__(self, model: Target) -> None:
+        super().__init__(model.spec.max_positions, model.spec.device)
+        self.model = model
+
+    def prefill(
+        self, row: int, prompt: list[int], first: int, features: Tensor | None, key: str
+    ) -> None:
+        window = self.cache.row(row)
+        tokens = torch.tensor([prompt], device=self.device)
+        positions = torch.arange(len(prompt), device=self.device)[None]
+        self.model.forward(tokens, positions, None, window, features=False, last_only=True)
+        window.commit_all()
+        self.calls += 1
+        self.cache.adopt(row, window)
+        self._tokens[row] = [first]
+
+    def _run(
+        self, tokens: Tensor, features: Tensor | None, positions: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        self.calls += 1
+        return self.model.forward(tokens, positions, mask, self.cache, features=False).logits
+
+    def _own_state(self, states: Tensor, index: Tensor) -> None:
+        """Nothing to keep: the cache is all the state there is."""
+
+    def _propose(self, states: Tensor, pick: Pick) -> Proposals:
+        return Proposals(*pick(states))

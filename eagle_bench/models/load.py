@@ -1,0 +1,207 @@
+"""From settings to a target, with every refusal before the expensive part."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eagle_bench.config import DType, Implementation, ModelConfig
+from eagle_bench.errors import UserError
+from eagle_bench.models.cache import KVCache
+from eagle_bench.models.lean_target import FAMILIES, LeanTarget, fits
+from eagle_bench.models.target import Target, TargetSpec, default_aux_layers
+from eagle_bench.models.transformers_target import TransformersTarget
+
+MIN_LAYERS = 7
+LOGIT_TOLERANCE = 2e-3
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` is the first GPU, else the CPU.
+
+    Raises
+    ------
+    UserError
+        No such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device={name} is not usable here; use auto, cpu or cuda.") from error
+    return device
+
+
+def resolve_dtype(dtype: DType, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 on a GPU that has it, else float32 (float16 is never assumed)."""
+    if dtype is not DType.auto:
+        return getattr(torch, dtype.value)  # type: ignore[no-any-return]
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def load_target(
+    config: ModelConfig, embedded: Path, dtype: DType, device: torch.device
+) -> Target:
+    """Load the target and its tokenizer; `embedded` is the folder that `path: null` means.
+
+    Raises
+    ------
+    UserError
+        No such folder or hub id, no decoder, fewer than 7 layers, broken weights, or a lean
+        implementation that the model does not fit.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    path = config.path or (str(embedded) if config.name == "embedded" else None)
+    if path is None:
+        raise UserError(f"model={config.name} needs model.path=FOLDER or a hub id.")
+    _check_exists(path)
+    options: dict[str, Any] = {
+        "revision": config.revision,
+        "trust_remote_code": config.trust_remote_code,
+    }
+    settings = _or_refuse(path, "config", lambda: AutoConfig.from_pretrained(path, **options))
+    text = settings.get_text_config()
+    layers = getattr(text, "num_hidden_layers", 0)
+    if layers < MIN_LAYERS:
+        raise UserError(
+            f"model.path={path} has {layers} layers; EAGLE-3 needs at least {MIN_LAYERS}."
+        )
+    tokenizer = _or_refuse(
+        path, "tokenizer", lambda: AutoTokenizer.from_pretrained(path, **options)
+    )
+    wanted = resolve_dtype(dtype, device)
+    lean_wanted = config.implementation is Implementation.lean
+    architecture = (getattr(settings, "architectures", None) or [""])[0]
+    if lean_wanted and architecture not in FAMILIES:
+        raise UserError(
+            f"model.implementation=lean does not fit {architecture or path}; it is for "
+            f"{', '.join(FAMILIES)}. Use model.implementation=auto."
+        )
+    if config.device_map is not None:
+        options["device_map"] = config.device_map
+    if config.tensor_parallel:
+        options["tp_plan"] = "auto"
+    model = _or_refuse(
+        path,
+        "weights",
+        lambda: AutoModelForCausalLM.from_pretrained(
+            path, dtype=wanted, attn_implementation=config.attention.value, **options
+        ),
+    )
+    if config.device_map is None and not config.tensor_parallel:
+        model = model.to(device)
+    model.requires_grad_(False).eval()
+    spec = _spec(model, tokenizer, path, wanted, device)
+    generic = TransformersTarget(model, tokenizer, spec)
+    if config.implementation is Implementation.transformers or not fits(model):
+        if lean_wanted:
+            raise UserError(f"model.implementation=lean does not fit {path}; use auto.")
+        return generic
+    return _checked_lean(generic, lean_wanted)
+
+
+def _checked_lean(generic: TransformersTarget, required: bool) -> Target:
+    """The lean forward if its logits equal transformers' on a short text, else the generic."""
+    spec = generic.spec
+    tokens = torch.arange(8, device=spec.device)[None] % spec.vocab_size
+    positions = torch.arange(8, device=spec.device)[None]
+    lean = LeanTarget(generic.model, generic.tokenizer, spec)
+    expected = generic.forward(tokens, positions, None, KVCache(1, 8), features=True)
+    actual = lean.forward(tokens, positions, None, KVCache(1, 8), features=True)
+    scale = expected.logits.float().abs().max()
+    worst = (actual.logits.float() - expected.logits.float()).abs().max() / scale
+    tolerance = LOGIT_TOLERANCE if spec.dtype is torch.float32 else 0.05
+    if float(worst) <= tolerance:
+        generic.set_aux_layers(())
+        return lean
+    if required:
+        raise UserError(
+            f"model.implementation=lean gives other logits than transformers for {spec.name} "
+            f"(relative difference {float(worst):.2g}); use model.implementation=transformers."
+        )
+    return generic
+
+
+def _spec(
+    model: Any, tokenizer: Any, path: str, dtype: torch.dtype, device: torch.device
+) -> TargetSpec:
+    config = model.config.get_text_config()
+    eos = model.generation_config.eos_token_id
+    if eos is None:
+        eos = config.eos_token_id if config.eos_token_id is not None else tokenizer.eos_token_id
+    ids = eos if isinstance(eos, list) else [] if eos is None else [eos]
+    weights = list(model.parameters())
+    return TargetSpec(
+        name=Path(path).name,
+        architecture=type(model).__name__,
+        implementation="transformers",
+        hidden_size=config.hidden_size,
+        vocab_size=model.get_output_embeddings().weight.shape[0],
+        num_layers=config.num_hidden_layers,
+        max_positions=config.max_position_embeddings,
+        eos_ids=frozenset(ids),
+        parameters=sum(weight.numel() for weight in weights),
+        weight_bytes=sum(weight.numel() * weight.element_size() for weight in weights),
+        dtype=dtype,
+        device=weights[0].device if weights else device,
+        aux_layers=default_aux_layers(config.num_hidden_layers),
+    )
+
+
+def _check_exists(path: str) -> None:
+    folder = Path(path)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise UserError(f"model.path={path} has no config.json: it is not a model folder.")
+        _check_safetensors(folder)
+        return
+    looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
+    if looks_local:
+        raise UserError(f"model.path={path} does not exist; give a model folder or a hub id.")
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
+        from transformers.utils import cached_file
+
+        try:
+            cached_file(path, "config.json", local_files_only=True)
+        except OSError as error:
+            raise UserError(
+                f"model.path={path} is no folder here, and as a hub id it is not in the local "
+                "cache while HF_HUB_OFFLINE=1; give a folder or download it first."
+            ) from error
+
+
+def _check_safetensors(folder: Path) -> None:
+    """Refuse a truncated or corrupt file by its header, before anything is loaded."""
+    for file in sorted(folder.glob("*.safetensors")):
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = stream.read(length) if length < size else b""
+        try:
+            entries = json.loads(header)
+            ends = [entry["data_offsets"][1] for key, entry in entries.items() if key[0] != "_"]
+            whole = 8 + length + max(ends) == size
+        except (ValueError, KeyError, TypeError):
+            whole = False
+        if not whole:
+            raise UserError(f"{file} is truncated or corrupt; copy or download it again.")
+
+
+def _or_refuse(path: str, what: str, load: Callable[[], Any]) -> Any:
+    """Loading errors of transformers as one sentence; its programming errors stay visible."""
+    from safetensors import SafetensorError
+
+    try:
+        return load()
+    except (OSError, ValueError, SafetensorError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise UserError(f"model.path={path}: the {what} cannot be loaded: {reason}") from error

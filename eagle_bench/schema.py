@@ -1,0 +1,45 @@
+"""Registers every settings class with Hydra, and finds `conf/` in a checkout or a wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+
+from eagle_bench import config as c
+from eagle_bench.training import config as t
+
+PACKAGE = Path(__file__).resolve().parent
+CONF = str(PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf")
+ASSETS = PACKAGE / "assets"
+
+
+def register() -> None:
+    """Make the schemas known under the names that `conf/**/*.yaml` refer to."""
+    store = ConfigStore.instance().store
+    store(name="run_schema", node=c.RunConfig)
+    store(name="train_schema", node=t.TrainConfig)
+    store(group="model", name="schema", node=c.ModelConfig)
+    store(group="dataset", name="schema", node=c.DatasetConfig)
+    store(group="tracker", name="schema", node=c.TrackerConfig)
+    for name, drafter in {
+        "eagle3": c.Eagle3Config,
+        "prompt_lookup": c.PromptLookupConfig,
+        "draft_model": c.DraftModelConfig,
+        "oracle": c.OracleConfig,
+        "random": c.RandomConfig,
+    }.items():
+        store(group="drafter", name=f"{name}_schema", node=drafter)
+    for name, method in {
+        "chain": c.ChainConfig,
+        "two_pass": c.TwoPassConfig,
+        "tree": c.TreeConfig,
+        "static_tree": c.StaticTreeConfig,
+        "adaptive": c.AdaptiveConfig,
+    }.items():
+        store(group="decoding", name=f"{name}_schema", node=method)
+    for name, training in {
+        "target": t.TargetTrainingConfig,
+        "eagle3": t.Eagle3TrainingConfig,
+    }.items():
+        store(group="training", name=f"{name}_schema", node=training)
