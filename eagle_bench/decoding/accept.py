@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ class Acceptance:
     drafted : int
         Draft tokens that were offered, padding not counted.
     depth : int
-        Longest path offered.
+        Longest path offered in this row.
     """
 
     path: list[int]
@@ -45,19 +46,12 @@ def accept_greedy(draft: Draft, logits: Tensor) -> list[Acceptance]:
     One device-to-host copy for the whole batch. `logits` is `[batch, n + 1, vocab]`.
     """
     n = draft.nodes
-    packed = torch.cat((draft.tokens, draft.parents, logits.argmax(-1)), dim=1).tolist()
-    return [_follow(row[:n], row[n : 2 * n], row[2 * n :], draft.depth) for row in packed]
-
-
-def _follow(tokens: list[int], parents: list[int], best: list[int], depth: int) -> Acceptance:
-    path, taken, node = [0], [], 0
-    for child, (token, parent) in enumerate(zip(tokens, parents, strict=True), 1):
-        if parent == node and token == best[node]:
-            node = child
-            path.append(node)
-            taken.append(token)
-    offered = len(tokens) - tokens.count(-1)
-    return Acceptance(path, [*taken, best[node]], offered, min(depth, offered))
+    parts = (draft.tokens, draft.parents, draft.depths[:, 1:], logits.argmax(-1))
+    verdicts = []
+    for row in torch.cat(parts, dim=1).tolist():
+        offer = _Offer(row[:n], row[n : 2 * n], row[2 * n : 3 * n])
+        verdicts.append(_follow(offer, row[3 * n :].__getitem__))
+    return verdicts
 
 
 def accept_sampled(
@@ -65,45 +59,80 @@ def accept_sampled(
 ) -> list[Acceptance]:
     """Stochastic verification that leaves the target's distribution as it is.
 
-    At each node its children are tried in order. A child chosen deterministically is accepted
-    with the probability p that the target gives it, else its mass is removed from p and p
-    renormalised. A child drawn from q is accepted with min(1, p/q), else p becomes the
-    normalised max(0, p - q) (arXiv 2302.01318, 2211.17192; for several children SpecInfer,
-    arXiv 2305.09781). When no child is accepted the bonus is drawn from what is left of p.
+    Drafts chosen deterministically: at each node reached, the target's token is drawn from its
+    own distribution and the child that proposed it, if any, is accepted. So a child is
+    accepted with the probability that the target gives it, and each emitted token takes one
+    random number: the output is the baseline's for the same stream, however much was drafted.
+
+    Drafts drawn from q: a node's children are tried in order. One is accepted with
+    min(1, p/q), else p becomes the normalised max(0, p - q), from which the bonus is drawn
+    when no child is left (arXiv 2302.01318, 2211.17192; for several children SpecInfer,
+    arXiv 2305.09781).
     """
-    tokens, parents = draft.tokens.tolist(), draft.parents.tolist()
-    return [
-        _walk(draft, row, tokens[row], parents[row], logits[row], sampling, stream)
-        for row, stream in enumerate(streams)
-    ]
-
-
-def _walk(
-    draft: Draft,
-    row: int,
-    tokens: list[int],
-    parents: list[int],
-    logits: Tensor,
-    sampling: Sampling,
-    stream: np.random.Generator,
-) -> Acceptance:
-    path, taken, node = [0], [], 0
-    p = sampling.distribution(logits[node])
-    for child, (token, parent) in enumerate(zip(tokens, parents, strict=True), 1):
-        if parent != node or token < 0:
-            continue
-        q = None if draft.q is None else draft.q[row, child - 1]
-        share = float(p[token]) if q is None else float(p[token] / q[token])
-        if stream.random() < share:
-            node = child
-            path.append(node)
-            taken.append(token)
-            p = sampling.distribution(logits[node])
-            continue
-        if q is None:
-            p[token] = 0.0
+    n = draft.nodes
+    packed = torch.cat((draft.tokens, draft.parents, draft.depths[:, 1:]), dim=1).tolist()
+    verdicts = []
+    for row, (numbers, stream) in enumerate(zip(packed, streams, strict=True)):
+        offer = _Offer(numbers[:n], numbers[n : 2 * n], numbers[2 * n :])
+        speaker = _Speaker(logits[row], sampling, stream)
+        if draft.q is None:
+            verdicts.append(_follow(offer, speaker.draw))
         else:
-            p = (p - q).clamp(min=0.0)
-        p = p / p.sum()
-    offered = len(tokens) - tokens.count(-1)
-    return Acceptance(path, [*taken, draw(p, stream)], offered, min(draft.depth, offered))
+            verdicts.append(_try_in_turn(offer, draft.q[row], speaker))
+    return verdicts
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """One row's draft on the host: tokens, parents and depths of the nodes after the root."""
+
+    tokens: list[int]
+    parents: list[int]
+    depths: list[int]
+
+    def verdict(self, path: list[int], bonus: int) -> Acceptance:
+        pairs = zip(self.depths, self.tokens, strict=True)
+        offered = [depth for depth, token in pairs if token >= 0]
+        taken = [self.tokens[node - 1] for node in path[1:]]
+        return Acceptance(path, [*taken, bonus], len(offered), max(offered, default=0))
+
+
+@dataclass(frozen=True)
+class _Speaker:
+    """What the target says at the nodes of one row; `logits` is `[n + 1, vocab]`."""
+
+    logits: Tensor
+    sampling: Sampling
+    stream: np.random.Generator
+
+    def distribution(self, node: int) -> Tensor:
+        return self.sampling.distribution(self.logits[node])
+
+    def draw(self, node: int) -> int:
+        return draw(self.distribution(node), self.stream)
+
+
+def _follow(offer: _Offer, say: Callable[[int], int]) -> Acceptance:
+    """Go on from the root to the child that proposed what the target says."""
+    path, said = [0], say(0)
+    for child, (token, parent) in enumerate(zip(offer.tokens, offer.parents, strict=True), 1):
+        if parent == path[-1] and token == said:
+            path.append(child)
+            said = say(child)
+    return offer.verdict(path, said)
+
+
+def _try_in_turn(offer: _Offer, q: Tensor, speaker: _Speaker) -> Acceptance:
+    """Accept or reject children drawn from `q` `[n, vocab]` one after another."""
+    path, p = [0], speaker.distribution(0)
+    for child, (token, parent) in enumerate(zip(offer.tokens, offer.parents, strict=True), 1):
+        if parent != path[-1]:
+            continue
+        drawn_from = q[child - 1]
+        if speaker.stream.random() < float(p[token] / drawn_from[token]):
+            path.append(child)
+            p = speaker.distribution(child)
+        else:
+            p = (p - drawn_from).clamp(min=0.0)
+            p = p / p.sum()
+    return offer.verdict(path, draw(p, speaker.stream))

@@ -88,6 +88,7 @@ class Decoder:
             while waiting and len(self.rows) < batch_size:
                 row = self._prefill(waiting.popleft())
                 if row.generation.stop_reason:
+                    self._resize(len(self.rows))
                     yield row.generation
                 else:
                     self.rows.append(row)

@@ -102,18 +102,22 @@ class AutoregressiveDrafter(ABC):
         self._features = (self._features + [None] * batch)[:batch]
 
     def _feed(self, tokens: list[list[int]], features: list[Tensor | None]) -> Tensor:
-        """Run rows of different lengths, padded at their ends, behind what is committed."""
+        """Run rows of different lengths, padded at their ends, behind what is committed.
+
+        Padding may lie beyond the last position, which no table of positions reaches.
+        """
         longest = max(len(row) for row in tokens)
         padded = [row + [0] * (longest - len(row)) for row in tokens]
         ids = torch.tensor(padded, device=self.device)
         lengths = self.cache.lengths
         starts = torch.tensor(lengths, device=self.device)[:, None]
-        steps = torch.arange(longest, device=self.device)
+        positions = starts + torch.arange(longest, device=self.device)
         mask = None
         if longest > 1 and max(lengths) > 0 or len(lengths) > 1:
             causal = torch.ones(longest, longest, dtype=torch.bool, device=self.device).tril()
             mask = attention_mask(lengths, causal.expand(len(lengths), longest, longest))
-        return self._run(ids, _padded(features, longest), starts + steps, mask)
+        within = positions.clamp(max=self.max_positions - 1)
+        return self._run(ids, _padded(features, longest), within, mask)
 
 
 def _taken(features: Tensor, path: list[int]) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from eagle_bench.decoding.pick import Pick
 from eagle_bench.drafters.autoregressive import AutoregressiveDrafter
@@ -12,14 +13,19 @@ from eagle_bench.models.target import Target
 
 
 class DraftModelDrafter(AutoregressiveDrafter):
-    """Drafts with any target implementation, KV-cached."""
+    """Drafts with any target implementation, KV-cached.
+
+    Models of one tokenizer may pad their vocabularies differently; drafted tokens and their
+    distributions are over the target's `vocab_size`.
+    """
 
     name = "draft_model"
     needs_features = False
 
-    def __init__(self, model: Target) -> None:
+    def __init__(self, model: Target, vocab_size: int) -> None:
         super().__init__(model.spec.max_positions, model.spec.device)
         self.model = model
+        self.vocab_size = vocab_size
 
     def prefill(
         self, row: int, prompt: list[int], first: int, features: Tensor | None, key: str
@@ -43,4 +49,5 @@ class DraftModelDrafter(AutoregressiveDrafter):
         """Nothing to keep: the cache is all the state there is."""
 
     def _propose(self, states: Tensor, pick: Pick) -> Proposals:
-        return Proposals(*pick(states))
+        beyond = self.vocab_size - states.shape[-1]
+        return Proposals(*pick(F.pad(states, (0, beyond), value=-torch.inf)))

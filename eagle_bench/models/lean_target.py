@@ -118,10 +118,10 @@ class LeanTarget:
         causal = mask is None and q > 1
         cos, sin = self._cos[positions][:, :, None], self._sin[positions][:, :, None]
         x = F.embedding(tokens, self._embedding)
-        taken = []
+        taken: dict[int, Tensor] = {}
         for index, layer in enumerate(self._layers):
             if features and index in self.spec.aux_layers:
-                taken.append(x)
+                taken[index] = x
             y = F.rms_norm(x, (width,), layer.input_norm, eps)
             qkv = F.linear(y, layer.qkv, layer.qkv_bias).view(batch, q, -1, dim)
             qk, v = qkv[:, :, :rotated], qkv[:, :, rotated:]
@@ -148,9 +148,18 @@ class LeanTarget:
             gate, up = F.linear(y, layer.gate_up).chunk(2, dim=-1)
             x = x + F.linear(F.silu(gate) * up, layer.down)
         cache.advance(q)
+        if features and len(self._layers) in self.spec.aux_layers:
+            taken[len(self._layers)] = F.rms_norm(x, (width,), self._norm, eps)
         shown = x[:, -1:] if last_only else x
         logits = F.linear(F.rms_norm(shown, (width,), self._norm, eps), self._head)
-        return Step(logits, torch.cat(taken, dim=-1) if features else None)
+        if not features:
+            return Step(logits, None)
+        return Step(logits, torch.cat([taken[i] for i in self.spec.aux_layers], dim=-1))
+
+    @property
+    def lm_head(self) -> nn.Linear:
+        head: nn.Linear = self.model.get_output_embeddings()
+        return head
 
     def embed(self, tokens: Tensor) -> Tensor:
         return F.embedding(tokens, self._embedding)

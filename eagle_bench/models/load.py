@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,28 +56,42 @@ def load_target(
     Raises
     ------
     UserError
-        No such folder or hub id, no decoder, fewer than 7 layers, broken weights, or a lean
+        As `load_model`, or fewer layers than EAGLE-3's features need.
+    """
+    path = config.path or (str(embedded) if config.name == "embedded" else None)
+    if path is None:
+        raise UserError(f"model={config.name} needs model.path=FOLDER or a hub id.")
+    chosen = replace(config, path=path)
+    return load_model(chosen, dtype, device, key="model.path", min_layers=MIN_LAYERS)
+
+
+def load_model(
+    config: ModelConfig, dtype: DType, device: torch.device, *, key: str, min_layers: int
+) -> Target:
+    """Load a causal LM from `config.path`; `key` is what the user set, for the refusals.
+
+    Raises
+    ------
+    UserError
+        No such folder or hub id, no decoder, too few layers, broken weights, or a lean
         implementation that the model does not fit.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    path = config.path or (str(embedded) if config.name == "embedded" else None)
-    if path is None:
-        raise UserError(f"model={config.name} needs model.path=FOLDER or a hub id.")
-    _check_exists(path)
+    assert config.path is not None
+    path = config.path
+    _check_exists(path, key)
     options: dict[str, Any] = {
         "revision": config.revision,
         "trust_remote_code": config.trust_remote_code,
     }
-    settings = _or_refuse(path, "config", lambda: AutoConfig.from_pretrained(path, **options))
+    settings = _or_refuse(key, path, "config", lambda: AutoConfig.from_pretrained(path, **options))
     text = settings.get_text_config()
     layers = getattr(text, "num_hidden_layers", 0)
-    if layers < MIN_LAYERS:
-        raise UserError(
-            f"model.path={path} has {layers} layers; EAGLE-3 needs at least {MIN_LAYERS}."
-        )
+    if layers < min_layers:
+        raise UserError(f"{key}={path} has {layers} layers; EAGLE-3 needs at least {min_layers}.")
     tokenizer = _or_refuse(
-        path, "tokenizer", lambda: AutoTokenizer.from_pretrained(path, **options)
+        key, path, "tokenizer", lambda: AutoTokenizer.from_pretrained(path, **options)
     )
     wanted = resolve_dtype(dtype, device)
     lean_wanted = config.implementation is Implementation.lean
@@ -91,6 +106,7 @@ def load_target(
     if config.tensor_parallel:
         options["tp_plan"] = "auto"
     model = _or_refuse(
+        key,
         path,
         "weights",
         lambda: AutoModelForCausalLM.from_pretrained(
@@ -115,8 +131,8 @@ def _checked_lean(generic: TransformersTarget, required: bool) -> Target:
     tokens = torch.arange(8, device=spec.device)[None] % spec.vocab_size
     positions = torch.arange(8, device=spec.device)[None]
     lean = LeanTarget(generic.model, generic.tokenizer, spec)
-    expected = generic.forward(tokens, positions, None, KVCache(1, 8), features=True)
-    actual = lean.forward(tokens, positions, None, KVCache(1, 8), features=True)
+    expected = generic.forward(tokens, positions, None, KVCache(1, 8), features=False)
+    actual = lean.forward(tokens, positions, None, KVCache(1, 8), features=False)
     scale = expected.logits.float().abs().max()
     worst = (actual.logits.float() - expected.logits.float()).abs().max() / scale
     tolerance = LOGIT_TOLERANCE if spec.dtype is torch.float32 else 0.05
@@ -153,20 +169,22 @@ def _spec(
         weight_bytes=sum(weight.numel() * weight.element_size() for weight in weights),
         dtype=dtype,
         device=weights[0].device if weights else device,
-        aux_layers=default_aux_layers(config.num_hidden_layers),
+        aux_layers=default_aux_layers(config.num_hidden_layers)
+        if config.num_hidden_layers >= MIN_LAYERS
+        else (),
     )
 
 
-def _check_exists(path: str) -> None:
+def _check_exists(path: str, key: str) -> None:
     folder = Path(path)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise UserError(f"model.path={path} has no config.json: it is not a model folder.")
+            raise UserError(f"{key}={path} has no config.json: it is not a model folder.")
         _check_safetensors(folder)
         return
     looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
     if looks_local:
-        raise UserError(f"model.path={path} does not exist; give a model folder or a hub id.")
+        raise UserError(f"{key}={path} does not exist; give a model folder or a hub id.")
     if os.environ.get("HF_HUB_OFFLINE") == "1":
         from transformers.utils import cached_file
 
@@ -174,7 +192,7 @@ def _check_exists(path: str) -> None:
             cached_file(path, "config.json", local_files_only=True)
         except OSError as error:
             raise UserError(
-                f"model.path={path} is no folder here, and as a hub id it is not in the local "
+                f"{key}={path} is no folder here, and as a hub id it is not in the local "
                 "cache while HF_HUB_OFFLINE=1; give a folder or download it first."
             ) from error
 
@@ -196,7 +214,7 @@ def _check_safetensors(folder: Path) -> None:
             raise UserError(f"{file} is truncated or corrupt; copy or download it again.")
 
 
-def _or_refuse(path: str, what: str, load: Callable[[], Any]) -> Any:
+def _or_refuse(key: str, path: str, what: str, load: Callable[[], Any]) -> Any:
     """Loading errors of transformers as one sentence; its programming errors stay visible."""
     from safetensors import SafetensorError
 
@@ -204,4 +222,4 @@ def _or_refuse(path: str, what: str, load: Callable[[], Any]) -> Any:
         return load()
     except (OSError, ValueError, SafetensorError, KeyError) as error:
         reason = str(error).strip().splitlines()[0][:200]
-        raise UserError(f"model.path={path}: the {what} cannot be loaded: {reason}") from error
+        raise UserError(f"{key}={path}: the {what} cannot be loaded: {reason}") from error

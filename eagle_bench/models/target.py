@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eagle_bench.models.cache import KVCache
 
@@ -45,6 +45,11 @@ class Target(Protocol):
 
     spec: TargetSpec
     tokenizer: Any
+
+    @property
+    def lm_head(self) -> nn.Linear:
+        """The output projection, for heads that ship none."""
+        ...
 
     def forward(
         self,

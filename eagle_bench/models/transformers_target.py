@@ -45,6 +45,8 @@ class TransformersTarget:
         modules = decoder_layers(self.model)
         self._hooks = [
             modules[index].register_forward_pre_hook(self._take(index), with_kwargs=True)
+            if index < len(modules)
+            else self.model.get_decoder().norm.register_forward_hook(self._take_output(index))
             for index in layers
         ]
         self.spec = replace(self.spec, aux_layers=tuple(layers))
@@ -52,6 +54,12 @@ class TransformersTarget:
     def _take(self, index: int) -> Any:
         def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             self._taken[index] = args[0] if args else kwargs["hidden_states"]
+
+        return hook
+
+    def _take_output(self, index: int) -> Any:
+        def hook(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+            self._taken[index] = output
 
         return hook
 
@@ -76,8 +84,15 @@ class TransformersTarget:
             logits_to_keep=1 if last_only else 0,
         )
         cache.advance(q)
+        if not features:
+            return Step(output.logits, None)
         taken = [self._taken[index].to(tokens.device) for index in self.spec.aux_layers]
-        return Step(output.logits, torch.cat(taken, dim=-1) if features else None)
+        return Step(output.logits, torch.cat(taken, dim=-1))
+
+    @property
+    def lm_head(self) -> nn.Linear:
+        head: nn.Linear = self.model.get_output_embeddings()
+        return head
 
     def embed(self, tokens: Tensor) -> Tensor:
         weight = self.model.get_input_embeddings().weight

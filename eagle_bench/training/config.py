@@ -9,6 +9,12 @@ from omegaconf import MISSING
 from eagle_bench.config import at_least
 from eagle_bench.errors import UserError
 
+MIN_LAYERS = 7
+"""With fewer, EAGLE-3's three feature layers (2, the middle, third from the end) collide."""
+
+MIN_VOCABULARY = 260
+"""Every byte, and the four special tokens."""
+
 
 @dataclass
 class Phase:
@@ -16,6 +22,27 @@ class Phase:
 
     seq_len: int = 256
     share: float = 1.0
+
+
+def check_heads(hidden_size: int, num_heads: int, num_kv_heads: int) -> None:
+    """Raise `UserError` unless the attention's shapes work out."""
+    at_least("training.num_heads", num_heads, 1)
+    at_least("training.num_kv_heads", num_kv_heads, 1)
+    if hidden_size % (2 * num_heads) or num_heads % num_kv_heads:
+        raise UserError(
+            f"training.num_heads={num_heads} with num_kv_heads={num_kv_heads} does not fit a "
+            f"hidden size of {hidden_size}: heads must be a multiple of kv heads, and the "
+            "size of a head, hidden size / heads, must be even."
+        )
+
+
+def check_positions(phases: list[Phase], max_positions: int) -> None:
+    """Raise `UserError` when a phase is longer than the target's positions."""
+    longest = max(phase.seq_len for phase in phases)
+    if longest > max_positions:
+        raise UserError(
+            f"training.phases: seq_len={longest} is beyond the target's {max_positions} positions."
+        )
 
 
 @dataclass
@@ -41,8 +68,12 @@ class TrainingConfig:
     save_every: int = 100
 
     def __post_init__(self) -> None:
-        at_least("training.tokens", self.tokens, 1)
-        at_least("training.batch_tokens", self.batch_tokens, 1)
+        for name in ("tokens", "batch_tokens", "micro_tokens", "log_every", "save_every"):
+            at_least(f"training.{name}", getattr(self, name), 1)
+        for phase in self.phases:
+            at_least("training.phases: seq_len", phase.seq_len, 2)
+        if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in self.betas):
+            raise UserError(f"training.betas={self.betas} must be two numbers in [0, 1).")
         total = sum(phase.share for phase in self.phases)
         if abs(total - 1.0) > 1e-6:
             raise UserError(f"training.phases: the shares add up to {total}, they must make 1.")
@@ -71,7 +102,12 @@ class TargetTrainingConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("training.num_layers", self.num_layers, 7)
+        at_least("training.num_layers", self.num_layers, MIN_LAYERS)
+        at_least("training.vocab_size", self.vocab_size, MIN_VOCABULARY)
+        check_heads(self.hidden_size, self.num_heads, self.num_kv_heads)
+        check_positions(self.phases, self.max_positions)
+        if not 0.0 <= self.copy_share < 1.0:
+            raise UserError(f"training.copy_share={self.copy_share} must lie in [0, 1).")
 
 
 @dataclass
@@ -95,6 +131,11 @@ class Eagle3TrainingConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least("training.ttt_length", self.ttt_length, 1)
+        at_least("training.draft_vocab_size", self.draft_vocab_size, 1)
+        for phase in self.phases:
+            at_least("training.phases: seq_len", phase.seq_len, self.ttt_length + 1)
+        if not all(0.0 < share <= 1.0 for share in self.snapshots):
+            raise UserError(f"training.snapshots={self.snapshots} must be shares in (0, 1].")
 
 
 @dataclass
@@ -108,3 +149,7 @@ class TrainConfig:
     bf16: bool = True
     resume: bool = True
     output_dir: str = "outputs/train"
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            at_least("threads", self.threads, 1)

@@ -74,6 +74,13 @@ def copy_drill(rng: random.Random, length: int, tokens: range) -> tuple[list[int
     return ids[:length], known[:length]
 
 
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    """The id of one of the special tokens."""
+    found = tokenizer.token_to_id(token)
+    assert found is not None
+    return found
+
+
 class Packer:
     """Sequences of exactly `seq_len + 1` tokens, each beginning with a conversation's start.
 
@@ -84,8 +91,8 @@ class Packer:
     def __init__(self, tokenizer: Tokenizer, seed: str) -> None:
         self.tokenizer = tokenizer
         self.stream = tasks(seed)
-        self.assistant = tokenizer.token_to_id(ASSISTANT)
-        self.end = tokenizer.token_to_id(END)
+        self.assistant = token_id(tokenizer, ASSISTANT)
+        self.end = token_id(tokenizer, END)
 
     def batch(self, rows: int, seq_len: int) -> tuple[Tensor, Tensor]:
         """Token ids `[rows, seq_len + 1]` and a mask, true on what the assistant says."""
@@ -109,11 +116,11 @@ class Packer:
 
     def answer_mask(self, ids: Tensor) -> Tensor:
         """True where a token is an answer's or the EOS that ends it, `[rows, seq]`."""
-        opened = (ids == self.assistant).cumsum(1)
-        closed = (ids == self.end).cumsum(1)
+        opens, closes = ids.eq(self.assistant), ids.eq(self.end)
+        opened, closed = opens.cumsum(1), closes.cumsum(1)
         # Each turn has one ASSISTANT and two ENDs; inside an answer one END has passed.
-        inside = (2 * opened - closed == 1) & (ids != self.assistant)
-        last = (ids == self.end) & (2 * opened == closed)
+        inside = (2 * opened - closed).eq(1) & ~opens
+        last = closes & closed.eq(2 * opened)
         return inside | last
 
     def _sequence(self, length: int) -> list[int]:

@@ -60,7 +60,7 @@ def ttt_hidden(head: EagleHead, embeds: Tensor, features: Tensor, steps: int) ->
     list of Tensor
         `steps` states `[batch, seq, hidden]`; step k at index i draws token i + 2 + k.
     """
-    batch, seq, _ = features.shape
+    seq = features.shape[1]
     device = features.device
     unread = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
     positions = torch.arange(seq, device=device)[None]
@@ -140,8 +140,8 @@ def train_eagle3(
     """Train a head for the target in `target_path` and save it into `run.output_dir`."""
     torch.manual_seed(run.seed)
     folder = Path(run.output_dir)
-    target = AutoModelForCausalLM.from_pretrained(target_path, dtype=torch.float32).to(device)
-    target.requires_grad_(False)
+    target: Any = AutoModelForCausalLM.from_pretrained(target_path, dtype=torch.float32)
+    target.to(device).requires_grad_(False)
     tokenizer = AutoTokenizer.from_pretrained(target_path).backend_tokenizer
     head = build(config, target, tokenizer, run.seed).to(device)
     use_ttt_attention(head)
@@ -150,7 +150,7 @@ def train_eagle3(
     def loss(index: int, rows: int, seq_len: int) -> tuple[Tensor, Figures]:
         ids, answers = Packer(tokenizer, f"head {run.seed} {index}").batch(rows, seq_len)
         ids, answers = ids.to(device), answers[:, 1:].to(device)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=run.bf16):
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=run.bf16):
             with torch.no_grad():
                 seen = target(input_ids=ids[:, :-1], use_cache=False, output_hidden_states=True)
                 features = torch.cat([seen.hidden_states[layer] for layer in aux], dim=-1)

@@ -13,6 +13,7 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from eagle_bench.errors import RunFailure
 from eagle_bench.training.config import TrainingConfig
 
 Figures = dict[str, float]
@@ -63,6 +64,16 @@ class Trainer:
                 return phase.seq_len
         return self.config.phases[-1].seq_len
 
+    def batch_shape(self, step: int) -> tuple[int, int, int]:
+        """Micro batches of the step, and the rows and tokens per row of each."""
+        seq_len = self.seq_len(step)
+        rows = max(1, self.config.micro_tokens // seq_len)
+        return max(1, round(self.config.batch_tokens / (rows * seq_len))), rows, seq_len
+
+    def tokens(self, steps: int) -> int:
+        """Positions trained on in the first `steps` steps."""
+        return sum(math.prod(self.batch_shape(step)) for step in range(steps))
+
     def learning_rate(self, step: int) -> float:
         """Linear warm-up, then a cosine to `final_lr_share` of the peak."""
         warmup = max(1, round(self.config.warmup_share * self.steps))
@@ -78,6 +89,8 @@ class Trainer:
         """Train to the end of the budget, logging every `log_every` steps."""
         self.folder.mkdir(parents=True, exist_ok=True)
         start = self._load() if resume and self.checkpoint.exists() else 0
+        lines = (json.dumps(row) + "\n" for row in self.history)
+        (self.folder / "history.jsonl").write_text("".join(lines))
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -90,6 +103,11 @@ class Trainer:
                 began_s = time.perf_counter()
                 figures = self.step(step)
                 self.seconds += time.perf_counter() - began_s
+                if not math.isfinite(figures["loss"]):
+                    raise RunFailure(
+                        f"The training diverged: the loss of step {step} is {figures['loss']}; "
+                        "lower training.learning_rate."
+                    )
                 if step % self.config.log_every == 0 or step == self.steps - 1:
                     self._log(step, figures)
                     progress.update(bar, description=f"{self.config.name} {figures['loss']:.3f}")
@@ -100,9 +118,7 @@ class Trainer:
 
     def step(self, step: int) -> Figures:
         """One optimiser step over `batch_tokens`, in micro batches."""
-        seq_len = self.seq_len(step)
-        rows = max(1, self.config.micro_tokens // seq_len)
-        micros = max(1, round(self.config.batch_tokens / (rows * seq_len)))
+        micros, rows, seq_len = self.batch_shape(step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         totals: Figures = {}
@@ -118,8 +134,9 @@ class Trainer:
         return totals
 
     def _log(self, step: int, figures: Figures) -> None:
-        row = {"step": step, "tokens": (step + 1) * self.config.batch_tokens}
-        self.history.append({**row, "seconds": self.seconds, **figures})
+        row = {"step": step, "tokens": self.tokens(step + 1)}
+        seen = {name: value for name, value in figures.items() if not math.isnan(value)}
+        self.history.append({**row, "seconds": self.seconds, **seen})
         with (self.folder / "history.jsonl").open("a") as file:
             file.write(json.dumps(self.history[-1]) + "\n")
 
@@ -136,7 +153,7 @@ class Trainer:
         partial.replace(self.checkpoint)
 
     def _load(self) -> int:
-        state = torch.load(self.checkpoint, weights_only=True)
+        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = state["history"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from eagle_bench.training.config import TargetTrainingConfig, TrainConfig
-from eagle_bench.training.corpus import END, PAD, Packer
+from eagle_bench.training.corpus import END, PAD, Packer, token_id
 from eagle_bench.training.loop import Figures, Trainer
 from eagle_bench.training.tokenizer import as_pretrained, train_tokenizer
 
@@ -46,21 +47,21 @@ def train_target(run: TrainConfig, config: TargetTrainingConfig, device: str) ->
     """Train and save an ordinary HF folder, weights in bfloat16, into `run.output_dir`."""
     torch.manual_seed(run.seed)
     folder = Path(run.output_dir)
+    model: Any
     if config.init is None:
         tokenizer = train_tokenizer(config.vocab_size, run.seed)
-        model = build(config, tokenizer.token_to_id(END), tokenizer.token_to_id(PAD))
+        model = build(config, token_id(tokenizer, END), token_id(tokenizer, PAD))
     else:
         tokenizer = AutoTokenizer.from_pretrained(config.init).backend_tokenizer
         model = LlamaForCausalLM.from_pretrained(config.init, dtype=torch.float32)
-    model = model.to(device)
+    model.to(device)
 
     def loss(index: int, rows: int, seq_len: int) -> tuple[Tensor, Figures]:
         key = f"{run.seed} {index}"
-        ids, answers, drills = Packer(tokenizer, key).drilled(
-            rows, seq_len, config.copy_share, key
-        )
+        packer = Packer(tokenizer, key)
+        ids, answers, drills = packer.drilled(rows, seq_len, config.copy_share, key)
         ids, answers, drills = ids.to(device), answers[:, 1:].to(device), drills[:, 1:].to(device)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=run.bf16):
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=run.bf16):
             logits = model(input_ids=ids[:, :-1], use_cache=False).logits
         labels = ids[:, 1:]
         each = F.cross_entropy(logits.float().transpose(1, 2), labels, reduction="none")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.heads.layer import GroupedQueryAttention, LatentAttention
 
 
 def ttt_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -22,8 +23,8 @@ def ttt_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tenso
     future = torch.ones(seq, seq, dtype=torch.bool, device=q.device).triu(1)
     scores = (q @ first_k.transpose(2, 3)).masked_fill(future, -torch.inf)
     own = [(q * key).sum(-1, keepdim=True) for key in later_k]
-    shares = torch.cat((scores, *own), dim=-1).softmax(-1).to(v.dtype)
-    out = shares[..., :seq] @ first_v
+    shares: Tensor = torch.cat((scores, *own), dim=-1).softmax(-1).to(v.dtype)
+    out: Tensor = shares[..., :seq] @ first_v
     for step, value in enumerate(later_v):
         out = out + shares[..., seq + step : seq + step + 1] * value
     return out
@@ -31,5 +32,6 @@ def ttt_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tenso
 
 def use_ttt_attention(head: EagleHead) -> None:
     """Let every layer of `head` attend as training-time test does."""
-    for layer in head.layers:
-        layer.self_attn.attend = ttt_attention
+    for attention in head.modules():
+        if isinstance(attention, (GroupedQueryAttention, LatentAttention)):
+            attention.attend = ttt_attention

@@ -1,0 +1,171 @@
+"""From settings to a drafter, and which combinations cannot work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eagle_bench.config import (
+    DecodingConfig,
+    DraftModelConfig,
+    DrafterConfig,
+    DType,
+    Eagle3Config,
+    ModelConfig,
+    OracleConfig,
+    PromptLookupConfig,
+    Proposal,
+    RandomConfig,
+    RunConfig,
+    StaticTreeConfig,
+    TreeConfig,
+    TwoPassConfig,
+)
+from eagle_bench.drafters.drafter import Drafter
+from eagle_bench.errors import UserError
+from eagle_bench.models.target import Target
+
+
+@dataclass
+class BuiltDrafter:
+    """A drafter with what its loader understood (plain data, empty for those without)."""
+
+    drafter: Drafter
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def check_combination(config: RunConfig) -> None:
+    """Refuse, before anything is loaded, what no run can do.
+
+    Raises
+    ------
+    UserError
+    """
+    drafter, decoding = config.drafter, config.decoding
+    branching = _branching(decoding)
+    if branching and isinstance(drafter, PromptLookupConfig | OracleConfig):
+        raise UserError(
+            f"drafter={drafter.name} knows one continuation, which decoding={decoding.name} "
+            "cannot branch; use decoding=chain or decoding=adaptive."
+        )
+    if isinstance(drafter, OracleConfig) and config.temperature > 0:
+        raise UserError(
+            "drafter=oracle replays the recorded greedy baseline; use temperature=0."
+        )
+    if isinstance(decoding, TwoPassConfig):
+        if not isinstance(drafter, Eagle3Config):
+            raise UserError("decoding=two_pass needs an EAGLE head: drafter=eagle3 or embedded.")
+        if config.temperature > 0 or config.batch_size > 1:
+            raise UserError("decoding=two_pass is greedy and takes one prompt at a time.")
+    if decoding.proposal is Proposal.sample:
+        if isinstance(decoding, TreeConfig):
+            raise UserError(
+                "decoding=tree keeps its best candidates, which would bias drawn ones; use "
+                "decoding.proposal=greedy, or decoding=chain or static_tree."
+            )
+        if isinstance(drafter, PromptLookupConfig | OracleConfig):
+            raise UserError(f"drafter={drafter.name} has no distribution to draw from.")
+
+
+def _branching(decoding: DecodingConfig) -> bool:
+    if isinstance(decoding, StaticTreeConfig):
+        return any(max(choice) > 0 for choice in decoding.choices)
+    return isinstance(decoding, TreeConfig) and decoding.top_k > 1
+
+
+def build_drafter(
+    config: DrafterConfig, decoding: DecodingConfig, target: Target, assets: Path, dtype: DType
+) -> BuiltDrafter:
+    """Load what `config` names for `target`.
+
+    Raises
+    ------
+    UserError
+        No such checkpoint, or it does not fit the target or the decoding method.
+    """
+    device = target.spec.device
+    match config:
+        case Eagle3Config():
+            return _eagle3(config, decoding, target, assets)
+        case PromptLookupConfig():
+            from eagle_bench.drafters.prompt_lookup import PromptLookupDrafter
+
+            return BuiltDrafter(PromptLookupDrafter(config.max_ngram, config.min_ngram, device))
+        case DraftModelConfig():
+            return _draft_model(config, target, assets, dtype)
+        case OracleConfig():
+            from eagle_bench.drafters.oracle import OracleDrafter
+
+            return BuiltDrafter(OracleDrafter(device))
+        case RandomConfig():
+            from eagle_bench.drafters.random import RandomDrafter
+
+            return BuiltDrafter(RandomDrafter(target.spec.vocab_size, config.seed, device))
+    raise AssertionError(f"no drafter is built from {type(config).__name__}")
+
+
+def _eagle3(
+    config: Eagle3Config, decoding: DecodingConfig, target: Target, assets: Path
+) -> BuiltDrafter:
+    from eagle_bench.drafters.eagle3 import Eagle3Drafter
+    from eagle_bench.drafters.heads.formats import load_head
+
+    if config.path is None and config.name != "embedded":
+        raise UserError(f"drafter={config.name} needs drafter.path=FOLDER.")
+    aux = None if config.aux_layers is None else tuple(config.aux_layers)
+    loaded = load_head(
+        config.path or str(assets / "eagle3"),
+        target=target.spec,
+        vocab_mapping=config.vocab_mapping,
+        embedding_key=config.embedding_key,
+        aux_layers=aux,
+        attention=config.attention,
+    )
+    widest = _widest(decoding)
+    if widest > loaded.config.draft_vocab_size:
+        raise UserError(
+            f"decoding asks for {widest} children of a node; the head's draft vocabulary has "
+            f"only {loaded.config.draft_vocab_size} tokens."
+        )
+    head = loaded.head.to(device=target.spec.device, dtype=target.spec.dtype).eval()
+    head.requires_grad_(False)
+    if head.lm_head is None:
+        head.attach_lm_head(target.lm_head)
+    target.set_aux_layers(loaded.config.features_of(target.spec.num_layers))
+    drafter = Eagle3Drafter(head, target, "eagle3")
+    return BuiltDrafter(drafter, loaded.report.plain())
+
+
+def _draft_model(
+    config: DraftModelConfig, target: Target, assets: Path, dtype: DType
+) -> BuiltDrafter:
+    from eagle_bench.drafters.draft_model import DraftModelDrafter
+    from eagle_bench.models.load import load_model
+
+    model = load_model(
+        ModelConfig(
+            name="draft_model",
+            path=config.path or str(assets / "draft_model"),
+            trust_remote_code=config.trust_remote_code,
+        ),
+        dtype,
+        target.spec.device,
+        key="drafter.path",
+        min_layers=1,
+    )
+    if model.tokenizer.get_vocab() != target.tokenizer.get_vocab():
+        raise UserError(
+            f"drafter.path={model.spec.name} has another tokenizer than the target "
+            f"{target.spec.name}; a draft model must share it."
+        )
+    drafter = DraftModelDrafter(model, target.spec.vocab_size)
+    return BuiltDrafter(drafter, {"parameters": model.spec.parameters})
+
+
+def _widest(decoding: DecodingConfig) -> int:
+    if isinstance(decoding, TreeConfig):
+        return decoding.top_k
+    if isinstance(decoding, StaticTreeConfig):
+        return max(max(choice) for choice in decoding.choices) + 1
+    return 1

@@ -1,0 +1,205 @@
+"""One job: both arms over all prompts, paired and interleaved, every row kept.
+
+For each prompt the arms run back to back, in an order that alternates. Nothing but the arm
+runs inside a timed region: rows are written and the bar is redrawn in between.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from eagle_bench.config import RunConfig
+from eagle_bench.data.chat import ChatFormat, opening
+from eagle_bench.data.prompt import Prompt
+from eagle_bench.decoding.build import build_baseline, build_speculative
+from eagle_bench.decoding.generation import Generation, Request
+from eagle_bench.decoding.loop import Arm
+from eagle_bench.drafters.oracle import OracleDrafter
+from eagle_bench.errors import UserError
+from eagle_bench.measure.memory import PeakMemory
+from eagle_bench.measure.rows import GenerationRow, RoundRow
+from eagle_bench.measure.session import Session
+
+WARM_AGREEMENT = 0.1
+
+Report = Callable[[GenerationRow, list[RoundRow]], None]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Prompts that run together: one at batch size 1, else all of them."""
+
+    prompts: tuple[Prompt, ...]
+    repeat: int
+
+
+class Benchmark:
+    """The two arms of `config` on the prompts, ready to run.
+
+    Raises
+    ------
+    UserError
+        A prompt and `gen_len` do not fit into the target's positions.
+    """
+
+    def __init__(self, config: RunConfig, session: Session, prompts: Sequence[Prompt]) -> None:
+        self.config = config
+        self.session = session
+        self.prompts = prompts
+        target = session.target
+        self.baseline: Arm = build_baseline(config, target)
+        self.speculative: Arm = build_speculative(config, target, session.drafter.drafter)
+        self._memory = PeakMemory(target.spec.device)
+        self._order = 0
+        for prompt in prompts:
+            self._check_room(prompt, len(session.chat.encode(opening(prompt))))
+
+    def blocks(self) -> Iterator[Block]:
+        """What is to be run, in order: repeats outermost."""
+        for repeat in range(self.config.repeats):
+            if self.config.batch_size > 1:
+                yield Block(tuple(self.prompts), repeat)
+            else:
+                for prompt in self.prompts:
+                    yield Block((prompt,), repeat)
+
+    def warm_up(self) -> int:
+        """Run the first block until both arms' times settle; how often it ran.
+
+        Nothing of it is kept.
+        """
+        block = next(self.blocks())
+        few = Block(block.prompts[: self.config.batch_size], 0)
+        previous: list[float] = []
+        for count in range(1, self.config.measure.warmup_max + 1):
+            times = [self._timed(arm, few) for arm in (self.baseline, self.speculative)]
+            if previous and all(
+                abs(now - before) <= WARM_AGREEMENT * before
+                for now, before in zip(times, previous, strict=True)
+            ):
+                return count
+            previous = times
+        return self.config.measure.warmup_max
+
+    def run(self, block: Block, report: Report) -> None:
+        """Both arms on one block; every generation goes to `report`."""
+        self._record_oracle(block)
+        arms = (self.baseline, self.speculative)
+        for arm in arms if self._order % 2 == 0 else reversed(arms):
+            self._run_arm(arm, block, report)
+        self._order += 1
+
+    def _timed(self, arm: Arm, block: Block) -> float:
+        self._record_oracle(block)
+        began_s = time.perf_counter()
+        self._run_arm(arm, block, lambda row, rounds: None)
+        return time.perf_counter() - began_s
+
+    def _run_arm(self, arm: Arm, block: Block, report: Report) -> None:
+        histories = {prompt.id: opening(prompt) for prompt in block.prompts}
+        turns = max(len(prompt.turns) for prompt in block.prompts)
+        for turn in range(turns):
+            speaking = [prompt for prompt in block.prompts if turn < len(prompt.turns)]
+            if turn:
+                for prompt in speaking:
+                    message = {"role": "user", "content": prompt.turns[turn]}
+                    histories[prompt.id].append(message)
+            requests = [self._request(prompt, turn, histories[prompt.id]) for prompt in speaking]
+            self._memory.start()
+            generations = list(arm.generate(requests, self.config.batch_size))
+            peak_bytes = self._memory.peak_bytes()
+            by_key = {generation.request.key: generation for generation in generations}
+            for prompt, request in zip(speaking, requests, strict=True):
+                generation = by_key[request.key]
+                row = self._row(prompt, turn, arm.name, block.repeat, generation, peak_bytes)
+                report(row, _round_rows(row, generation))
+                answer = _decoded(self.session.chat, generation.tokens)
+                histories[prompt.id].append({"role": "assistant", "content": answer})
+
+    def _request(self, prompt: Prompt, turn: int, history: list[dict[str, str]]) -> Request:
+        tokens = self.session.chat.encode(history)
+        self._check_room(prompt, len(tokens))
+        return Request(f"{prompt.id}/{turn}", tokens, self.config.gen_len)
+
+    def _check_room(self, prompt: Prompt, tokens: int) -> None:
+        room = self.session.target.spec.max_positions
+        if tokens + self.config.gen_len > room:
+            raise UserError(
+                f"prompt {prompt.id} has {tokens} tokens, and gen_len={self.config.gen_len} more "
+                f"go beyond the target's {room} positions; lower gen_len or drop that prompt."
+            )
+
+    def _record_oracle(self, block: Block) -> None:
+        """The oracle replays the baseline, so that is recorded first, untimed."""
+        drafter = self.session.drafter.drafter
+        if not isinstance(drafter, OracleDrafter):
+            return
+        requests = [self._request(prompt, 0, opening(prompt)) for prompt in block.prompts]
+        for generation in self.baseline.generate(requests, self.config.batch_size):
+            drafter.recorded[generation.request.key] = generation.tokens
+
+    def _row(
+        self,
+        prompt: Prompt,
+        turn: int,
+        arm: str,
+        repeat: int,
+        generation: Generation,
+        peak_bytes: int,
+    ) -> GenerationRow:
+        rounds = generation.rounds if arm != self.baseline.name else []
+        return GenerationRow(
+            prompt_id=prompt.id,
+            category=prompt.category,
+            turn=turn,
+            arm=arm,
+            repeat=repeat,
+            gen_len=self.config.gen_len,
+            new_tokens=len(generation.tokens),
+            stop_reason=generation.stop_reason,
+            prompt_tokens=len(generation.request.tokens),
+            token_ids=generation.tokens,
+            wall_s=generation.wall_s,
+            prefill_s=generation.prefill_s,
+            decode_s=generation.wall_s - generation.prefill_s,
+            target_calls=generation.target_calls,
+            draft_calls=generation.draft_calls,
+            rounds=len(rounds),
+            accept_lengths=[each.accepted for each in rounds],
+            overshoot=generation.overshoot,
+            drafted=sum(each.nodes for each in rounds),
+            drafted_depth=sum(each.depth for each in rounds),
+            accepted=sum(each.accepted for each in rounds),
+            peak_bytes=peak_bytes,
+            batch_size=self.config.batch_size,
+            order=self._order,
+            started_s=generation.started_s,
+        )
+
+
+def _round_rows(row: GenerationRow, generation: Generation) -> list[RoundRow]:
+    if not row.rounds:
+        return []
+    return [
+        RoundRow(
+            prompt_id=row.prompt_id,
+            turn=row.turn,
+            arm=row.arm,
+            repeat=row.repeat,
+            round=index,
+            position=each.position,
+            context_len=each.context_len,
+            depth=each.depth,
+            nodes=each.nodes,
+            accepted=each.accepted,
+            phases_s=each.phases_s,
+        )
+        for index, each in enumerate(generation.rounds)
+    ]
+
+
+def _decoded(chat: ChatFormat, tokens: list[int]) -> str:
+    text: str = chat.tokenizer.decode(tokens, skip_special_tokens=True)
+    return text

@@ -1,0 +1,149 @@
+"""Pictures of one job."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eagle_bench.measure.rows import RoundRow
+from eagle_bench.results.bars import Bar
+from eagle_bench.results.job import Job
+from eagle_bench.results.report.chart import Chart
+
+TAUS = {
+    "tau": "tau",
+    "tau_emitted": "emitted only",
+    "tau_sglang": "SGLang's",
+    "tau_macro": "mean of prompts",
+}
+
+
+def job_charts(job: Job, rounds: Sequence[RoundRow]) -> list[Chart]:
+    """Estimates of the speedup, tau, acceptance, categories, time by phase.
+
+    Parameters
+    ----------
+    job : Job
+        Complete, with a speculative arm.
+    rounds : Sequence[RoundRow]
+        Those that hold `phases_s` (an instrumented run's) give the time by phase.
+    """
+    charts = [
+        _estimates(job.speedup),
+        _taus(job.speculative),
+        _positions(job.speculative),
+        _histogram(job.speculative.get("accept_histogram") or []),
+        _categories(job.summary.get("categories") or {}),
+        _phases([row for row in rounds if row.arm == job.method and row.phases_s]),
+    ]
+    return [chart for chart in charts if chart.bars]
+
+
+def _estimates(speedup: Mapping[str, Any]) -> Chart:
+    decode = speedup.get("decode") or {}
+    intervals = speedup.get("intervals") or {}
+    found = [
+        ("pooled", speedup.get("pooled"), (speedup.get("low"), speedup.get("high"))),
+        ("pooled, decoding only", decode.get("pooled"), (decode.get("low"), decode.get("high"))),
+        ("ratio of means", speedup.get("ratio_of_means"), intervals.get("ratio_of_means")),
+        ("geometric mean", speedup.get("geomean"), intervals.get("geomean")),
+    ]
+    bars = [
+        Bar(name, "", value, *(bounds or (None, None)))
+        for name, value, bounds in found
+        if value is not None
+    ]
+    return Chart(
+        "Speedup, estimated four ways",
+        "The headline is the pooled one. Papers quote others.",
+        "",
+        bars,
+        "{:.2f}x",
+        1.0,
+        "baseline",
+    )
+
+
+def _taus(speculative: Mapping[str, Any]) -> Chart:
+    intervals = speculative.get("intervals") or {}
+    bars = [
+        Bar(name, "", speculative[key], *(intervals.get(key) or (None, None)))
+        for key, name in TAUS.items()
+        if speculative.get(key) is not None
+    ]
+    return Chart(
+        "Tokens per round, by convention",
+        "tau is EAGLE's and vLLM's; the others are what other tools report.",
+        "",
+        bars,
+    )
+
+
+def _positions(speculative: Mapping[str, Any]) -> Chart:
+    marginal = speculative.get("per_position") or []
+    before = [1.0, *marginal[:-1]]
+    conditional = [
+        None if here is None or not there else here / there
+        for here, there in zip(marginal, before, strict=True)
+    ] if marginal else []
+    bars = [
+        Bar(str(position), series, 100 * share)
+        for series, shares in (("marginal", marginal), ("conditional", conditional))
+        for position, share in enumerate(shares, 1)
+        if share is not None
+    ]
+    return Chart(
+        "Acceptance by position in the draft",
+        "Conditional: given that the position before was accepted. A healthy head is nearly flat.",
+        "Position in the draft",
+        bars,
+        "{:.0f}%",
+        shape="lines",
+    )
+
+
+def _histogram(counts: Sequence[int]) -> Chart:
+    total = sum(counts)
+    bars = [Bar(str(n), "", 100 * count / total) for n, count in enumerate(counts) if total]
+    return Chart(
+        "Draft tokens accepted per round",
+        f"Share of {total:,} rounds.",
+        "Accepted draft tokens",
+        bars,
+        "{:.1f}%",
+    )
+
+
+def _categories(categories: Mapping[str, Mapping[str, Any]]) -> Chart:
+    bars = [
+        Bar(name, "", speedup["pooled"], speedup.get("low"), speedup.get("high"))
+        for name, part in categories.items()
+        if (speedup := part.get("speedup") or {}).get("pooled") is not None
+    ]
+    return Chart(
+        "Speedup by category",
+        "The pooled speedup over the prompts of each category.",
+        "Category",
+        bars,
+        "{:.2f}x",
+        1.0,
+        "baseline",
+    )
+
+
+def _phases(rounds: Sequence[RoundRow]) -> Chart:
+    seconds: Counter[str] = Counter()
+    for row in rounds:
+        seconds.update(row.phases_s)
+    bars = [
+        Bar(phase, "", 1000 * phase_s / len(rounds)) for phase, phase_s in seconds.most_common()
+    ]
+    return Chart(
+        "Time of a round by phase",
+        f"Mean of {len(rounds):,} rounds of the instrumented run, which is slower than a timed "
+        "one.",
+        "Phase",
+        bars,
+        "{:.2f} ms",
+    )

@@ -1,0 +1,58 @@
+"""Token ids as text, where the tokenizer is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from eagle_bench.results.job import Job
+from eagle_bench.schema import ASSETS
+
+EMBEDDED = "embedded"
+BROKEN = "\ufffd"
+
+Decode = Callable[[list[int]], str]
+
+
+def decoder(job: Job) -> Decode | None:
+    """The decoding function of the job's tokenizer; None when it cannot be had offline."""
+    model: dict[str, Any] = job.config.get("model") or {}
+    path = model.get("path")
+    if path is None and model.get("name") == EMBEDDED:
+        path = str(ASSETS / "target")
+    return None if path is None else _load(path, model.get("revision"))
+
+
+def split(parts: Sequence[Sequence[int]], decode: Decode | None) -> list[str]:
+    """The text that each part adds to those before; the ids themselves without `decode`.
+
+    A character whose bytes lie in several parts belongs to the one that completes it.
+    """
+    if decode is None:
+        return [" ".join(map(str, part)) + " " for part in parts]
+    texts: list[str] = []
+    tokens: list[int] = []
+    done = 0
+    for index, part in enumerate(parts, 1):
+        tokens += part
+        text = decode(tokens)
+        whole = text if index == len(parts) else text.rstrip(BROKEN)
+        texts.append(whole[done:])
+        done = max(done, len(whole))
+    return texts
+
+
+@cache
+def _load(path: str, revision: str | None) -> Decode | None:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, local_files_only=True)
+    except Exception:  # a tokenizer fails in as many ways as there are file formats
+        return None
+
+    def decode(tokens: list[int]) -> str:
+        return str(tokenizer.decode(tokens, clean_up_tokenization_spaces=False))
+
+    return decode

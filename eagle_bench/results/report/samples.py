@@ -1,0 +1,92 @@
+"""The prompts that gained most and least, with what was accepted in their outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eagle_bench.measure.frame import frame
+from eagle_bench.measure.pairing import pair
+from eagle_bench.measure.rows import GenerationRow
+from eagle_bench.results.report.pieces import Decode, split
+
+FIRST = "first"
+ACCEPTED = "accepted"
+BONUS = "bonus"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Neighbouring tokens with one origin: `first` (prefill's), `accepted` or `bonus`."""
+
+    kind: str
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One output of the speculative arm; `speedup` is over the baseline on the same prompt."""
+
+    title: str
+    category: str
+    speedup: float
+    tau: float | None
+    new_tokens: int
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The best outputs first, the worst last first; `text` is false where ids stand for text."""
+
+    best: tuple[Sample, ...]
+    worst: tuple[Sample, ...]
+    text: bool
+
+
+def choose(
+    rows: Sequence[GenerationRow], method: str, decode: Decode | None, count: int
+) -> Samples:
+    """Pick up to `count` outputs from either end, none of them twice."""
+    cells = pair(frame(rows), method, drop_flagged=True).cells
+    rates = [cells[f"new_tokens/{arm}"] / cells[f"busy_s/{arm}"] for arm in ("s", "b")]
+    speedups = (rates[0] / rates[1]).sort_values(ascending=False)
+    shown: dict[tuple[str, int], GenerationRow] = {}
+    for row in rows:
+        if row.arm == method:
+            shown.setdefault((row.prompt_id, row.turn), row)
+    samples = [(shown[key], float(value)) for key, value in speedups.items()]
+    bottom = min(count, len(samples) // 2)
+    top = min(count, len(samples) - bottom)
+    best = tuple(_sample(*found, decode) for found in samples[:top])
+    worst = tuple(_sample(*found, decode) for found in samples[::-1][:bottom])
+    return Samples(best, worst, decode is not None)
+
+
+def origins(row: GenerationRow) -> list[tuple[str, str, list[int]]]:
+    """Cut an output by where its tokens came from: (kind, hint, token ids) in order."""
+    opening = row.new_tokens + row.overshoot - sum(row.accept_lengths) - row.rounds
+    parts = [(FIRST, "made by the prefill", row.token_ids[:opening])]
+    place = opening
+    for index, accepted in enumerate(row.accept_lengths, 1):
+        ids = row.token_ids[place : place + accepted + 1]
+        hint = f"round {index}: {accepted} accepted"
+        parts += [(ACCEPTED, hint, ids[:accepted]), (BONUS, hint, ids[accepted:])]
+        place += accepted + 1
+    return [part for part in parts if part[2]]
+
+
+def _sample(row: GenerationRow, speedup: float, decode: Decode | None) -> Sample:
+    parts = origins(row)
+    texts = split([ids for _, _, ids in parts], decode)
+    spans = [
+        Span(kind, text, hint)
+        for (kind, hint, _), text in zip(parts, texts, strict=True)
+        if text
+    ]
+    turn = f", turn {row.turn + 1}" if row.turn else ""
+    tau = (row.accepted + row.rounds) / row.rounds if row.rounds else None
+    return Sample(
+        f"{row.prompt_id}{turn}", row.category, speedup, tau, row.new_tokens, tuple(spans)
+    )

@@ -1,0 +1,67 @@
+"""What a person sees when a run or a sweep ends, and what trackers get."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eagle_bench.config import Output, RunConfig, TrackerConfig
+from eagle_bench.results.collect import SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE, write_sweep
+from eagle_bench.results.job import Job
+from eagle_bench.results.plots import plot_run
+from eagle_bench.results.render import print_table
+from eagle_bench.results.table import category_table, job_table
+from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord, make_tracker
+
+Say = Callable[[str], None]
+
+
+def show_job(job: Job, config: RunConfig, group: str, say: Say, *, alone: bool) -> None:
+    """Table, pictures and tracker of one finished job; `alone` unless it is one of a sweep."""
+    table = job_table([job])
+    pictures = plot_run(job, job.folder)
+    tracker = make_tracker(config.tracker, job.folder, say)
+    tracker.log_job(JobRecord(job, group, table, pictures))
+    if config.output is Output.quiet:
+        return
+    if config.output is Output.table:
+        print_table(table)
+        categories = category_table(job)
+        if categories is not None and alone:
+            print_table(categories)
+    say(f"results: {job.folder}")
+    if config.output is Output.json and alone:
+        print(json.dumps(document(job)), flush=True)
+
+
+def show_sweep(folder: Path, output: Output, tracker: TrackerConfig, say: Say) -> None:
+    """Collect a sweep's folder: table, `sweep.csv`, pictures, the tracker's report run."""
+    found = write_sweep(folder)
+    if not found.jobs:
+        return
+    table = job_table(found.jobs)
+    for sentence in found.skipped:
+        say(f"skipped: {sentence}")
+    pictures = sorted(folder.glob("*.png"))
+    files = [folder / name for name in (SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE)]
+    record = SweepRecord(folder.name, found.jobs, table, pictures, files)
+    make_tracker(tracker, folder, say).log_sweep(record)
+    if output is Output.table:
+        print_table(table)
+    say(f"sweep: {folder}")
+    if output is Output.json:
+        print(json.dumps({"jobs": [document(job) for job in found.jobs]}), flush=True)
+
+
+def document(job: Job) -> dict[str, Any]:
+    """A job as the JSON document that `output=json` prints."""
+    return {
+        "folder": str(job.folder),
+        "status": job.status,
+        "reason": job.reason,
+        "config": dict(job.config),
+        "summary": dict(job.summary),
+        "provenance": dict(job.provenance),
+    }

@@ -1,0 +1,46 @@
+"""`python -m eagle_bench.run`: compose the settings, validate them, hand them over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from eagle_bench.command import hydra_command
+from eagle_bench.config import RunConfig
+from eagle_bench.sweep import SWEEP
+
+
+def job(config: RunConfig) -> None:
+    """One job of a run or a multirun, in the folder that Hydra made for it."""
+    from eagle_bench.measure.job import run_job
+    from eagle_bench.measure.session import SHARED
+    from eagle_bench.results.progress import ProgressBar
+    from eagle_bench.results.show import show_job
+
+    hydra = HydraConfig.get()
+    alone = hydra.mode is RunMode.RUN
+    folder = Path(hydra.runtime.output_dir)
+    group = folder.name if alone else Path(hydra.sweep.dir).name
+    bar = ProgressBar(quiet=config.output.value == "quiet")
+    if not alone:
+        SWEEP.note(config)
+    try:
+        result = run_job(config, folder, SHARED, bar)
+    finally:
+        bar.stop()
+    show_job(result, config, group, bar.say, alone=alone)
+    SWEEP.refuse_suspect(result, strict=config.strict)
+
+
+def main() -> None:
+    """The console command `eagle-bench`."""
+    try:
+        hydra_command(job, "config")()
+    finally:
+        SWEEP.show()
+
+
+if __name__ == "__main__":
+    main()

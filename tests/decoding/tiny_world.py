@@ -1,0 +1,200 @@
+"""A tiny target with drafters of every kind, some of which agree with it often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+from tiny_models import CPU, VOCAB, WIDTH, lean_target, tiny_model
+from torch.nn.functional import cross_entropy
+
+from eagle_bench.config import AdaptiveConfig, AdaptiveRule, Proposal
+from eagle_bench.decoding.generation import Generation, Request
+from eagle_bench.decoding.loop import Decoder
+from eagle_bench.decoding.methods.adaptive import Adaptive
+from eagle_bench.decoding.methods.method import Method, Proposing
+from eagle_bench.decoding.methods.static_tree import StaticTree
+from eagle_bench.decoding.methods.tree import Tree
+from eagle_bench.decoding.sampling import Sampling
+from eagle_bench.drafters.draft_model import DraftModelDrafter
+from eagle_bench.drafters.eagle3 import Eagle3Drafter
+from eagle_bench.drafters.heads.config import HeadConfig
+from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.nothing import NoDrafter
+from eagle_bench.drafters.oracle import OracleDrafter
+from eagle_bench.drafters.prompt_lookup import PromptLookupDrafter
+from eagle_bench.drafters.random import RandomDrafter
+from eagle_bench.models.cache import KVCache
+from eagle_bench.models.lean_target import LeanTarget
+
+GREEDY = Sampling()
+DRAFT_VOCAB = 40
+MEDUSA = [[0], [1], [2], [0, 0], [0, 1], [1, 0], [0, 0, 0], [0, 0, 2], [1, 0, 1], [0, 0, 0, 0]]
+BRANCHING = ("random", "eagle3", "fitted", "draft_model", "noisy", "itself")
+COPYING = ("prompt_lookup", "oracle")
+CHAINS = ("chain1", "chain4", "ema", "confidence", "throughput")
+TREES = ("tree", "wide", "static_tree")
+
+
+@cache
+def model() -> Any:
+    return tiny_model(seed=5)
+
+
+@cache
+def target() -> LeanTarget:
+    return lean_target(model())
+
+
+def target_with(eos_ids: Iterable[int]) -> LeanTarget:
+    """The same target, shared weights, that ends at `eos_ids`."""
+    twin = deepcopy_shell(target())
+    twin.spec = replace(target().spec, eos_ids=frozenset(eos_ids))
+    return twin
+
+
+def deepcopy_shell(of: LeanTarget) -> LeanTarget:
+    twin = LeanTarget.__new__(LeanTarget)
+    twin.__dict__.update(of.__dict__)
+    return twin
+
+
+def head_config() -> HeadConfig:
+    return HeadConfig(
+        hidden_size=WIDTH, target_hidden_size=WIDTH, num_heads=4, num_kv_heads=2, head_dim=8,
+        intermediate_size=40, vocab_size=VOCAB, draft_vocab_size=DRAFT_VOCAB,
+    )  # fmt: skip
+
+
+@cache
+def random_head() -> EagleHead:
+    torch.manual_seed(11)
+    head = EagleHead(head_config())
+    head.set_vocabulary(torch.randperm(VOCAB)[:DRAFT_VOCAB].sort().values)
+    return head.eval().requires_grad_(False)
+
+
+@cache
+def fitted_head() -> EagleHead:
+    """Overfitted to a few of the target's own outputs, so that it is right now and then."""
+    head = deepcopy(random_head()).train().requires_grad_(True)
+    prompts = [prompt_of(seed, 6) for seed in range(8)]
+    texts = torch.tensor([prompt + baseline(prompt, 40) for prompt in prompts])
+    positions = torch.arange(texts.shape[1] - 1)[None]
+    steps = [features_of(text) for text in texts.tolist()]
+    features = torch.cat(steps)[:, :-1].clone()
+    embeds = target().embed(texts[:, 1:]).clone()
+    draft_id = torch.full((VOCAB,), -100)
+    draft_id[head.to_target(torch.arange(DRAFT_VOCAB))] = torch.arange(DRAFT_VOCAB)
+    labels = draft_id[texts[:, 2:]]
+    optimizer = torch.optim.AdamW(head.parameters(), 5e-3)
+    for _ in range(60):
+        states = head(embeds, head.fuse(features), positions)
+        loss = cross_entropy(head.logits(states)[:, :-1].flatten(0, 1), labels.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return head.eval().requires_grad_(False)
+
+
+def features_of(tokens: list[int]) -> torch.Tensor:
+    step, _ = prefilled(tokens)
+    assert step.features is not None
+    return step.features
+
+
+def prefilled(tokens: list[int]) -> tuple[Any, KVCache]:
+    """One call of the target over `tokens` on a fresh cache, committed."""
+    fresh = KVCache(1, len(tokens))
+    ids = torch.tensor([tokens])
+    step = target().forward(ids, torch.arange(len(tokens))[None], None, fresh, features=True)
+    fresh.commit_all()
+    return step, fresh
+
+
+def noisy_model(noise: float, seed: int) -> Any:
+    twin = deepcopy(model())
+    draw = torch.Generator().manual_seed(seed)
+    for parameter in twin.parameters():
+        parameter.data = parameter + noise * parameter.std() * torch.randn(
+            parameter.shape, generator=draw
+        )
+    return twin
+
+
+@cache
+def drafter(name: str) -> Any:
+    match name:
+        case "random":
+            return RandomDrafter(VOCAB, 3, CPU)
+        case "eagle3":
+            return Eagle3Drafter(random_head(), target())
+        case "fitted":
+            return Eagle3Drafter(fitted_head(), target())
+        case "draft_model":
+            other = tiny_model("Qwen2", seed=9, num_hidden_layers=2, vocab_size=VOCAB - 4)
+            return DraftModelDrafter(lean_target(other), VOCAB)
+        case "noisy":
+            return DraftModelDrafter(lean_target(noisy_model(0.02, 1)), VOCAB)
+        case "itself":
+            return DraftModelDrafter(target(), VOCAB)
+        case "prompt_lookup":
+            return PromptLookupDrafter(3, 1, CPU)
+        case "oracle":
+            return OracleDrafter(CPU)
+    raise AssertionError(name)
+
+
+def method(
+    name: str, sampling: Sampling = GREEDY, proposal: Proposal = Proposal.greedy
+) -> Method:
+    how = Proposing(proposal, sampling)
+    match name:
+        case "chain1":
+            return Tree("chain", 1, 1, 1, how)
+        case "chain4":
+            return Tree("chain", 4, 1, 4, how)
+        case "tree":
+            return Tree("tree", 4, 3, 9, how)
+        case "wide":
+            return Tree("tree", 2, 6, 40, how)
+        case "static_tree":
+            return StaticTree(MEDUSA, how)
+    config = AdaptiveConfig(
+        name="adaptive", rule=AdaptiveRule(name), max_draft_len=5, start_draft_len=2,
+        candidates=[1, 3, 4], threshold=0.2, warmup_rounds=2, update_every=1,
+    )  # fmt: skip
+    return Adaptive(config, how)
+
+
+def prompt_of(seed: int, length: int) -> list[int]:
+    draw = torch.Generator().manual_seed(seed)
+    return torch.randint(VOCAB, (length,), generator=draw).tolist()
+
+
+@cache
+def _long_baseline(prompt: tuple[int, ...], gen_len: int) -> list[int]:
+    nothing = Tree("baseline", 0, 1, 0, Proposing(Proposal.greedy, GREEDY))
+    decoder = Decoder(target(), NoDrafter(), nothing, GREEDY)
+    [generation] = decoder.generate([Request("", list(prompt), gen_len)])
+    return generation.tokens
+
+
+def baseline(prompt: list[int], gen_len: int) -> list[int]:
+    """The greedy baseline's tokens, EOS ignored."""
+    room = target().spec.max_positions - len(prompt)
+    return _long_baseline(tuple(prompt), room)[:gen_len]
+
+
+def until_eos(tokens: list[int], eos_ids: Iterable[int]) -> list[int]:
+    """`tokens` up to and with the first EOS."""
+    ends = [place for place, token in enumerate(tokens, 1) if token in set(eos_ids)]
+    return tokens[: ends[0]] if ends else tokens
+
+
+def generate(decoder: Any, requests: list[Request], batch_size: int) -> dict[str, Generation]:
+    return {each.request.key: each for each in decoder.generate(requests, batch_size)}
