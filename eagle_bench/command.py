@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast
 
 import hydra
@@ -87,11 +88,23 @@ def hydra_command(task: Callable[[C], object], config_name: str) -> Callable[[],
 def _validated(composed: DictConfig) -> Any:
     """The dataclass of a composed config, its `__post_init__` checks passed."""
     try:
-        return OmegaConf.to_object(composed)
+        config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
         raise UserError(_sentence(error)) from error
+    _refuse_unknown(config)
+    return config
+
+
+def _refuse_unknown(value: Any) -> None:
+    """Raise `UserError` for a key that `+key=value` forced past the schema."""
+    if not is_dataclass(value):
+        return
+    for key, item in vars(value).items():
+        if key not in {field.name for field in fields(value)}:
+            raise UserError(f"Key '{key}' not in '{type(value).__name__}'.")
+        _refuse_unknown(item)
 
 
 def _outcome(codes: list[int], error: Exception, verbose: bool) -> int:

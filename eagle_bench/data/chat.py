@@ -58,6 +58,10 @@ class ChatFormat:
     enable_thinking: bool | None = None
     foreign_markers: tuple[str, ...] = ()
 
+    def decode(self, tokens: list[int]) -> str:
+        """An answer's text, control tokens left out."""
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+
     def render(self, history: list[dict[str, str]]) -> str:
         """`history` as text, the generation prompt at its end."""
         if self.template is None:

@@ -110,9 +110,7 @@ class Decoder:
         positions = torch.arange(len(request.tokens), device=device)[None]
         window = self.cache.row(index)
         wanted = self.drafter.needs_features and request.gen_len > 1
-        step = self.target.forward(
-            tokens, positions, None, window, features=wanted, last_only=True
-        )
+        step = self.target.forward(tokens, positions, None, window, features=wanted, last_only=True)
         window.commit_all()
         self.cache.adopt(index, window)
         stream = self.sampling.stream(request.key)

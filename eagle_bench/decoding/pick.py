@@ -24,7 +24,8 @@ class Picked(NamedTuple):
 class Pick(Protocol):
     """Chooses `k` children of each node from logits `[batch, f, draft_vocab]`."""
 
-    k: int
+    @property
+    def k(self) -> int: ...
 
     def __call__(self, logits: Tensor) -> Picked: ...
 
@@ -56,8 +57,10 @@ class Drawn:
         rows, nodes, _ = q.shape
         ids = torch.tensor(
             [
-                [[draw(q[row, node], self.streams[row]) for _ in range(self.k)]
-                 for node in range(nodes)]
+                [
+                    [draw(q[row, node], self.streams[row]) for _ in range(self.k)]
+                    for node in range(nodes)
+                ]
                 for row in range(rows)
             ],
             device=logits.device,

@@ -38,6 +38,7 @@ class AutoregressiveDrafter(ABC):
         self.cache = KVCache(batch, capacity)
         self._tokens: list[list[int]] = [[] for _ in range(batch)]
         self._features: list[Tensor | None] = [None] * batch
+        self._states = torch.empty(0, device=self.device)
         self._level = 0
 
     @abstractmethod

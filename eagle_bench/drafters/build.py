@@ -8,8 +8,8 @@ from typing import Any
 
 from eagle_bench.config import (
     DecodingConfig,
-    DraftModelConfig,
     DrafterConfig,
+    DraftModelConfig,
     DType,
     Eagle3Config,
     ModelConfig,
@@ -50,9 +50,7 @@ def check_combination(config: RunConfig) -> None:
             "cannot branch; use decoding=chain or decoding=adaptive."
         )
     if isinstance(drafter, OracleConfig) and config.temperature > 0:
-        raise UserError(
-            "drafter=oracle replays the recorded greedy baseline; use temperature=0."
-        )
+        raise UserError("drafter=oracle replays the recorded greedy baseline; use temperature=0.")
     if isinstance(decoding, TwoPassConfig):
         if not isinstance(drafter, Eagle3Config):
             raise UserError("decoding=two_pass needs an EAGLE head: drafter=eagle3 or embedded.")
@@ -113,13 +111,12 @@ def _eagle3(
 
     if config.path is None and config.name != "embedded":
         raise UserError(f"drafter={config.name} needs drafter.path=FOLDER.")
-    aux = None if config.aux_layers is None else tuple(config.aux_layers)
     loaded = load_head(
         config.path or str(assets / "eagle3"),
         target=target.spec,
         vocab_mapping=config.vocab_mapping,
         embedding_key=config.embedding_key,
-        aux_layers=aux,
+        aux_layers=config.aux_layers,
         attention=config.attention,
     )
     widest = _widest(decoding)

@@ -41,9 +41,9 @@ class PromptLookupDrafter(CopyingDrafter):
                     ends[tuple(context[end - size : end])] = end
         self._indexed[row] = max(len(context) - 1, 0)
         for size in self.sizes:
-            end = ends.get(tuple(context[-size:]))
-            if end is not None:
-                return context[end : end + LONGEST_COPY]
+            found = ends.get(tuple(context[-size:]))
+            if found is not None:
+                return context[found : found + LONGEST_COPY]
         return []
 
     def move_row(self, source: int, target: int) -> None:

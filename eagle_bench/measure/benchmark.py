@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from eagle_bench.config import RunConfig
-from eagle_bench.data.chat import ChatFormat, opening
+from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt
 from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.decoding.generation import Generation, Request
@@ -115,7 +115,7 @@ class Benchmark:
                 generation = by_key[request.key]
                 row = self._row(prompt, turn, arm.name, block.repeat, generation, peak_bytes)
                 report(row, _round_rows(row, generation))
-                answer = _decoded(self.session.chat, generation.tokens)
+                answer = self.session.chat.decode(generation.tokens)
                 histories[prompt.id].append({"role": "assistant", "content": answer})
 
     def _request(self, prompt: Prompt, turn: int, history: list[dict[str, str]]) -> Request:
@@ -198,8 +198,3 @@ def _round_rows(row: GenerationRow, generation: Generation) -> list[RoundRow]:
         )
         for index, each in enumerate(generation.rounds)
     ]
-
-
-def _decoded(chat: ChatFormat, tokens: list[int]) -> str:
-    text: str = chat.tokenizer.decode(tokens, skip_special_tokens=True)
-    return text

@@ -174,7 +174,6 @@ def _context(chat: ChatFormat, prompt: Prompt, answers: list[GenerationRow]) -> 
     """The tokens that the turn after `answers` began from."""
     history = opening(prompt)
     for turn, answer in enumerate(answers, 1):
-        text = chat.tokenizer.decode(answer.token_ids, skip_special_tokens=True)
-        history.append({"role": "assistant", "content": text})
+        history.append({"role": "assistant", "content": chat.decode(answer.token_ids)})
         history.append({"role": "user", "content": prompt.turns[turn]})
     return chat.encode(history)

@@ -70,9 +70,7 @@ class Loader:
             drafter_key,
             lambda: build_drafter(config.drafter, config.decoding, target, ASSETS, config.dtype),
         )
-        chat = chat_format(
-            target.tokenizer, config.chat_template, config.dataset.enable_thinking
-        )
+        chat = chat_format(target.tokenizer, config.chat_template, config.dataset.enable_thinking)
         paths = {
             "target": config.model.path or ASSETS / "target",
             "drafter": getattr(config.drafter, "path", None) or ASSETS / "eagle3",

@@ -22,9 +22,7 @@ def divergence_gaps(target: Target, prompt: list[int], output: list[int]) -> lis
     logits = target.forward(tokens, positions, None, cache, features=False).logits[0]
     best = logits[len(prompt) - 1 :].float().topk(2, dim=-1)
     gaps = []
-    for token, ids, values in zip(
-        output, best.indices.tolist(), best.values.tolist(), strict=True
-    ):
+    for token, ids, values in zip(output, best.indices.tolist(), best.values.tolist(), strict=True):
         if token == ids[1]:
             gaps.append(values[0] - values[1])
         elif token != ids[0]:

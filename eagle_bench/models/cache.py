@@ -144,6 +144,7 @@ class KVCache:
         """Show the first `batch` rows only, or again more of them (new ones are empty)."""
         self.lengths = (self.lengths + [0] * batch)[:batch]
 
+    @torch.inference_mode()
     def _gather(self, row: int, start: int, path: list[int]) -> None:
         for pair in self._storage.layers.values():
             for tensor in pair:

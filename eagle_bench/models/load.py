@@ -48,9 +48,7 @@ def resolve_dtype(dtype: DType, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def load_target(
-    config: ModelConfig, embedded: Path, dtype: DType, device: torch.device
-) -> Target:
+def load_target(config: ModelConfig, embedded: Path, dtype: DType, device: torch.device) -> Target:
     """Load the target and its tokenizer; `embedded` is the folder that `path: null` means.
 
     Raises
@@ -77,7 +75,9 @@ def load_model(
         implementation that the model does not fit.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     assert config.path is not None
     path = config.path
     _check_exists(path, key)
@@ -186,7 +186,7 @@ def _check_exists(path: str, key: str) -> None:
     if looks_local:
         raise UserError(f"{key}={path} does not exist; give a model folder or a hub id.")
     if os.environ.get("HF_HUB_OFFLINE") == "1":
-        from transformers.utils import cached_file
+        from transformers.utils.hub import cached_file
 
         try:
             cached_file(path, "config.json", local_files_only=True)

@@ -95,8 +95,8 @@ class TransformersTarget:
         return head
 
     def embed(self, tokens: Tensor) -> Tensor:
-        weight = self.model.get_input_embeddings().weight
-        return nn.functional.embedding(tokens.to(weight.device), weight)
+        weight: Tensor = self.model.get_input_embeddings().weight
+        return torch.as_tensor(nn.functional.embedding(tokens.to(weight.device), weight))
 
     def _mask(self, mask: Tensor | None, q: int, cache: KVCache, device: torch.device) -> Any:
         """The mask in the form that the attention implementation and layer types want."""

@@ -115,7 +115,8 @@ def ttt_loss(
     `target_logits` `[batch, seq, vocab]` at index j draw token j + 1; `weights` `[batch, seq]`
     weigh them. Places whose best target token is outside the draft vocabulary do not count.
     """
-    assert head.d2t is not None and head.t2d is not None
+    assert head.d2t is not None
+    assert head.t2d is not None
     kept = torch.arange(len(head.d2t), device=features.device) + head.d2t
     best = target_logits.argmax(-1)
     counted = weights * head.t2d[best]

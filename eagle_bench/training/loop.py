@@ -124,7 +124,7 @@ class Trainer:
         totals: Figures = {}
         for micro in range(micros):
             loss, figures = self.loss(step * 1000 + micro, rows, seq_len)
-            (loss / micros).backward()
+            torch.autograd.backward(loss / micros)
             for key, value in {"loss": float(loss.detach()), **figures}.items():
                 totals[key] = totals.get(key, 0.0) + value / micros
         trained = (p for p in self.module.parameters() if p.requires_grad)

@@ -17,8 +17,8 @@ def ttt_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tenso
     """`[batch, heads, seq, dim]` from keys and values `[batch, kv_heads, steps * seq, dim]`."""
     seq, groups = q.shape[2], q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
-    first_k, *later_k = k.split(seq, dim=2)
-    first_v, *later_v = v.split(seq, dim=2)
+    first_k, *later_k = torch.split(k, seq, dim=2)
+    first_v, *later_v = torch.split(v, seq, dim=2)
     q = q * q.shape[-1] ** -0.5
     future = torch.ones(seq, seq, dtype=torch.bool, device=q.device).triu(1)
     scores = (q @ first_k.transpose(2, 3)).masked_fill(future, -torch.inf)

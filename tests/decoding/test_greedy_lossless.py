@@ -65,7 +65,7 @@ def check_lossless(generations: dict[str, Generation], eos_ids: list[int]) -> No
 
 
 @pytest.mark.parametrize("name", world.BRANCHING + world.COPYING)
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_speculative_equals_baseline(name: str, data: st.DataObject) -> None:
     requests, eos_ids, batch_size = data.draw(workloads())

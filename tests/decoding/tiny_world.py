@@ -136,7 +136,7 @@ def drafter(name: str) -> Any:
         case "fitted":
             return Eagle3Drafter(fitted_head(), target())
         case "draft_model":
-            other = tiny_model("Qwen2", seed=9, num_hidden_layers=2, vocab_size=VOCAB - 4)
+            other = tiny_model("Qwen2", seed=9, num_hidden_layers=2, vocab_size=VOCAB + 4)
             return DraftModelDrafter(lean_target(other), VOCAB)
         case "noisy":
             return DraftModelDrafter(lean_target(noisy_model(0.02, 1)), VOCAB)

@@ -28,6 +28,12 @@ def trained(folder: Path) -> dict[str, torch.Tensor]:
     return state
 
 
+@pytest.fixture
+def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes longer than a tiny training."""
+    monkeypatch.setattr("eagle_bench.training.curves.write_curves", lambda *given: None)
+
+
 def test_target_loads_as_an_ordinary_folder(target_folder: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(target_folder)
     tokenizer = AutoTokenizer.from_pretrained(target_folder)
@@ -46,7 +52,7 @@ def test_head_loads_as_an_ordinary_folder(head_folder: Path) -> None:
         assert torch.equal(weights[name], weight.to(weights[name].dtype))
     assert loaded.report.missing == loaded.report.unexpected == []
     assert loaded.config.draft_vocab_size == 150
-    early = load_head(str(head_folder / "step_4")).head.fc.weight
+    early = load_head(str(head_folder / "step_2")).head.fc.weight
     assert not torch.allclose(early.float(), loaded.head.fc.weight.float(), atol=1e-3)
 
 
@@ -57,13 +63,12 @@ def test_target_learns(target_folder: Path) -> None:
     assert history["answer_accuracy"].tail(5).mean() > 0.1
 
 
-def test_head_learns_every_position(head_folder: Path) -> None:
+def test_head_learns(head_folder: Path) -> None:
     history = pd.read_csv(head_folder / "history.csv")
-    assert history["loss"].tail(5).mean() < 0.8 * history["loss"].head(5).mean()
-    for position in range(3):
-        accuracy = history[f"accuracy_{position}"]
-        assert accuracy.tail(5).mean() > accuracy.head(2).mean() + 0.1
-    assert "accuracy_3" not in history
+    assert history["loss"].tail(5).mean() < history["loss"].head(2).mean() - 1.5
+    assert {name for name in history if name.startswith("accuracy")} == {
+        f"accuracy_{position}" for position in range(3)
+    }
 
 
 def test_curves(target_folder: Path, head_folder: Path) -> None:
@@ -74,11 +79,11 @@ def test_curves(target_folder: Path, head_folder: Path) -> None:
 
 
 def test_recipe(target_folder: Path, head_folder: Path) -> None:
-    for folder, count in ((target_folder, 60), (head_folder, 40)):
+    for folder, count in ((target_folder, 60), (head_folder, 25)):
         found = recipe(folder)
         assert found["status"] == "complete"
         assert found["steps"] == count
-        assert found["tokens"] == count * 512
+        assert found["tokens"] == count * 256
         assert found["tokens_per_s"] == pytest.approx(found["tokens"] / found["seconds"], rel=0.1)
         history = pd.read_csv(folder / "history.csv")
         assert found["final"]["loss"] == pytest.approx(history["loss"].tail(5).mean(), abs=1e-4)
@@ -105,12 +110,13 @@ def test_target_writes_its_prompts(target_folder: Path) -> None:
     assert all(len(row["turns"]) == len(row["reference"]) for row in rows)
 
 
+@pytest.mark.usefixtures("no_picture")
 @pytest.mark.parametrize("kind", ["target", "eagle3"])
 def test_resumes_to_the_same_bits(
     kind: str, target_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = TARGET if kind == "target" else [*HEAD, f"training.target={target_folder}"]
-    given = [*own, *BUDGET, steps(6), "training.save_every=3"]
+    given = [*own, *BUDGET, steps(4), "training.save_every=2"]
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     assert call(train.main, *given, f"output_dir={straight}") == 0
     save = Trainer._save
@@ -123,7 +129,7 @@ def test_resumes_to_the_same_bits(
     assert call(train.main, *given, f"output_dir={broken}") == 130
     assert recipe(broken)["status"] == "running"
     assert not (broken / "model.safetensors").exists()
-    assert torch.load(broken / "checkpoint.pt")["step"] == 3
+    assert torch.load(broken / "checkpoint.pt")["step"] == 2
 
     monkeypatch.setattr(Trainer, "_save", save)
     assert call(train.main, *given, f"output_dir={broken}") == 0
@@ -132,9 +138,10 @@ def test_resumes_to_the_same_bits(
     one, other = trained(broken), trained(straight)
     assert all(torch.equal(one[name], other[name]) for name in one)
     logged = [json.loads(line)["step"] for line in (broken / "history.jsonl").open()]
-    assert logged == list(range(6))
+    assert logged == list(range(4))
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_another_trainings_folder_is_not_continued(
     target_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,6 +165,7 @@ def test_goes_on_from_a_target(target_folder: Path, tmp_path: Path) -> None:
     assert recipe(tmp_path)["config"]["training"]["init"] == target_folder.name
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_jobs_of_a_sweep_have_their_own_folders(tmp_path: Path) -> None:
     given = ["-m", *TARGET, *BUDGET, steps(1), f"output_dir={tmp_path}", "seed=1,2"]
     assert call(train.main, *given) == 0
@@ -171,7 +179,7 @@ REFUSED = {
     "training.num_heads=3": "num_heads=3 with num_kv_heads=2",
     "training.phases=[{seq_len: 300, share: 1}]": "seq_len=300 is beyond the target's 256",
     "training.layout=eagle1": "training.layout=eagle1 is not known",
-    "training.ttt_length=128": "seq_len=128 must be at least 129",
+    "training.ttt_length=64": "seq_len=64 must be at least 65",
     "training.snapshots=[0]": "shares in (0, 1]",
     "device=tpu": "device=tpu is not usable here",
     "threads=0": "threads=0 must be at least 1",

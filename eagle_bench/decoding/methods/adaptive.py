@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -125,7 +126,7 @@ class Throughput:
         return max((y - slope * x) / n, 1e-9), slope
 
 
-RULES = {
+RULES: dict[AdaptiveRule, Callable[[AdaptiveConfig], Rule]] = {
     AdaptiveRule.ema: Ema,
     AdaptiveRule.confidence: Confidence,
     AdaptiveRule.throughput: Throughput,

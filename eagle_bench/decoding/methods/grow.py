@@ -14,9 +14,7 @@ from eagle_bench.drafters.drafter import Drafter, Proposals
 Stop = Callable[[Tensor], bool]
 
 
-def grow(
-    drafter: Drafter, depth: int, nodes: int, pick: Pick, stop: Stop | None = None
-) -> Draft:
+def grow(drafter: Drafter, depth: int, nodes: int, pick: Pick, stop: Stop | None = None) -> Draft:
     """Expand the best `pick.k` nodes of each level and keep the best `nodes` of all.
 
     A node's score is the log-probability of its path. Each level forwards the frontier; of its
@@ -56,9 +54,7 @@ def grow(
     return _keep_best(everything, torch.cat(scores, 1), torch.cat(parents, 1), nodes, levels)
 
 
-def _keep_best(
-    tokens: Tensor, scores: Tensor, parents: Tensor, nodes: int, depth: int
-) -> Draft:
+def _keep_best(tokens: Tensor, scores: Tensor, parents: Tensor, nodes: int, depth: int) -> Draft:
     """The `nodes` best candidates in order of creation, their parents renumbered.
 
     The sort is stable, so among equal scores a parent, made earlier, stays before its child.

@@ -88,7 +88,9 @@ def _levels(nodes: list[tuple[int, ...]]) -> list[_Level]:
                 rank=[node[-1] for node in here],
                 extended=[here.index(node) for node in growing],
                 parent_of=[above.index(node[:-1]) for node in growing],
-                visible=torch.tensor(visible, dtype=torch.bool).reshape(len(growing), len(extended)),
+                visible=torch.tensor(visible, dtype=torch.bool).reshape(
+                    len(growing), len(extended)
+                ),
             )
         )
         above = growing

@@ -11,9 +11,7 @@ from eagle_bench.drafters.drafter import Drafter
 class Tree:
     """`depth` levels, `top_k` wide, the best `nodes` tokens verified; `top_k` 1 is a chain."""
 
-    def __init__(
-        self, name: str, depth: int, top_k: int, nodes: int, proposing: Proposing
-    ) -> None:
+    def __init__(self, name: str, depth: int, top_k: int, nodes: int, proposing: Proposing) -> None:
         self.name = name
         self.depth = depth
         self.top_k = top_k

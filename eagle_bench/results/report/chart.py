@@ -107,12 +107,16 @@ class Dot:
 
 @dataclass(frozen=True)
 class LinesView:
-    """Ticks as (percent, text) and, per series, its points from left to right."""
+    """Ticks as (percent, text) and, per series, its points from left to right.
+
+    `label_below` puts the reference's name on the side of its line with fewer points.
+    """
 
     x_ticks: Sequence[tuple[float, str]]
     y_ticks: Sequence[tuple[float, str]]
     series: Sequence[Sequence[Dot]]
     reference: float | None
+    label_below: bool
 
 
 def bars_view(chart: Chart) -> BarsView:
@@ -159,4 +163,5 @@ def lines_view(chart: Chart) -> LinesView:
         [(down(tick), chart.number.format(tick)) for tick in ticks],
         [[dot(bar) for bar in chart.bars if bar.series == name] for name in chart.series],
         None if chart.reference is None else down(chart.reference),
+        2 * sum(bar.value > (chart.reference or 0.0) for bar in chart.bars) > len(chart.bars),
     )

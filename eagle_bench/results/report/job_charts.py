@@ -83,10 +83,14 @@ def _taus(speculative: Mapping[str, Any]) -> Chart:
 def _positions(speculative: Mapping[str, Any]) -> Chart:
     marginal = speculative.get("per_position") or []
     before = [1.0, *marginal[:-1]]
-    conditional = [
-        None if here is None or not there else here / there
-        for here, there in zip(marginal, before, strict=True)
-    ] if marginal else []
+    conditional = (
+        [
+            None if here is None or not there else here / there
+            for here, there in zip(marginal, before, strict=True)
+        ]
+        if marginal
+        else []
+    )
     bars = [
         Bar(str(position), series, 100 * share)
         for series, shares in (("marginal", marginal), ("conditional", conditional))

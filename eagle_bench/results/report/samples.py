@@ -56,7 +56,7 @@ def choose(
     for row in rows:
         if row.arm == method:
             shown.setdefault((row.prompt_id, row.turn), row)
-    samples = [(shown[key], float(value)) for key, value in speedups.items()]
+    samples = [(shown[key], float(value)) for key, value in speedups.items()]  # type: ignore[index]
     bottom = min(count, len(samples) // 2)
     top = min(count, len(samples) - bottom)
     best = tuple(_sample(*found, decode) for found in samples[:top])
@@ -81,12 +81,10 @@ def _sample(row: GenerationRow, speedup: float, decode: Decode | None) -> Sample
     parts = origins(row)
     texts = split([ids for _, _, ids in parts], decode)
     spans = [
-        Span(kind, text, hint)
-        for (kind, hint, _), text in zip(parts, texts, strict=True)
-        if text
+        Span(kind, text, hint) for (kind, hint, _), text in zip(parts, texts, strict=True) if text
     ]
     turn = f", turn {row.turn + 1}" if row.turn else ""
     tau = (row.accepted + row.rounds) / row.rounds if row.rounds else None
     return Sample(
-        f"{row.prompt_id}{turn}", row.category, speedup, tau, row.new_tokens, tuple(spans)
+        f"Prompt {row.prompt_id}{turn}", row.category, speedup, tau, row.new_tokens, tuple(spans)
     )

@@ -34,8 +34,7 @@ def sweep_charts(jobs: Sequence[Job], keys: Sequence[str]) -> list[Chart]:
             key,
             _speedup,
             title=f"Speedup by {_axis(key, keys).lower()}",
-            note="Throughput over the baseline's, with its interval. The dashed line is the "
-            "baseline itself.",
+            note="Throughput over the baseline's, with its interval.",
             number="{:.2f}x",
             reference=1.0,
             reference_label="baseline",
@@ -142,8 +141,7 @@ def _positions(jobs: Sequence[Job], keys: Sequence[str]) -> Chart:
     ]
     return Chart(
         "Acceptance by position in the draft",
-        "Share of the rounds that offered a position in which it was accepted"
-        + _only_some(jobs),
+        "Share of the rounds that offered a position in which it was accepted" + _only_some(jobs),
         "Position in the draft",
         sorted(bars, key=lambda bar: int(bar.place)),
         "{:.0f}%",

@@ -1,0 +1,27 @@
+# make bench   install into .venv and run the length sweep on the embedded pair
+# make test    install into .venv and run every check
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: bench test lint clean
+
+bench: $(STAMP)
+	$(BIN)/python -m eagle_bench.run -m gen_len=50,100,200,500,1000 stop=length
+
+test: $(STAMP) lint
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf .venv outputs/*

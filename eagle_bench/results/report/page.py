@@ -1,0 +1,145 @@
+"""Everything that the page shows, gathered from the jobs' folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from eagle_bench.results.find import Found
+from eagle_bench.results.flatten import flatten
+from eagle_bench.results.job import Job
+from eagle_bench.results.report.chart import Chart
+from eagle_bench.results.report.definitions import DEFINITIONS
+from eagle_bench.results.report.job_charts import job_charts
+from eagle_bench.results.report.naming import job_name
+from eagle_bench.results.report.pieces import decoder
+from eagle_bench.results.report.samples import Samples, choose
+from eagle_bench.results.report.sweep_charts import sweep_charts
+from eagle_bench.results.report.words import job_words, sweep_words
+from eagle_bench.results.rowfiles import read_generations, read_rounds
+from eagle_bench.results.swept import GEN_LEN, sort_jobs, swept_keys
+from eagle_bench.results.table import Table, category_table, job_table
+
+RUN_SAMPLES = 3
+SWEEP_SAMPLES = 1
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A headline figure: its name, its value, and what qualifies it."""
+
+    name: str
+    value: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class JobPart:
+    """All of one job: `charts`, `categories` and `samples` are empty where it has no figures."""
+
+    name: str
+    status: str
+    words: Sequence[str]
+    charts: Sequence[Chart]
+    categories: Table | None
+    samples: Samples | None
+    config: Sequence[tuple[str, str]]
+    provenance: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The report. `warnings` are guards, failures and whatever could not be read."""
+
+    title: str
+    made: str
+    words: Sequence[str]
+    tiles: Sequence[Tile]
+    warnings: Sequence[str]
+    table: Table
+    charts: Sequence[Chart]
+    parts: Sequence[JobPart]
+    definitions: Sequence[tuple[str, str]] = DEFINITIONS
+
+
+def build_page(found: Found, source: Path) -> Page:
+    """Read rows and figures of the jobs under `source`."""
+    keys = swept_keys(found.jobs) or [GEN_LEN]
+    jobs = sort_jobs(found.jobs, keys)
+    measured = [job for job in jobs if job.complete and job.method is not None]
+    alone = len(jobs) == 1
+    skipped = list(found.skipped)
+    parts = []
+    for job in jobs:
+        part, faults = _part(job, keys, RUN_SAMPLES if alone else SWEEP_SAMPLES)
+        parts.append(part)
+        skipped += faults
+    table = job_table(jobs)
+    best = max(measured, key=lambda job: job.speedup.get("pooled") or 0.0, default=None)
+    return Page(
+        title=source.resolve().name,
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        words=parts[0].words if alone else sweep_words(jobs, keys),
+        tiles=_tiles(best) if best else (),
+        warnings=[*table.notes, *(f"Skipped: {sentence}" for sentence in skipped)],
+        table=table,
+        charts=sweep_charts(measured, keys) if len(measured) > 1 else (),
+        parts=parts,
+    )
+
+
+def _part(job: Job, keys: Sequence[str], samples: int) -> tuple[JobPart, list[str]]:
+    charts: Sequence[Chart] = ()
+    chosen: Samples | None = None
+    faults: list[str] = []
+    words = [f"This job is {job.status}: {job.reason or 'no reason given'}."]
+    if job.complete:
+        words = job_words(job)
+    if job.complete and job.method is not None:
+        rows, faults = read_generations(job.folder)
+        rounds, round_faults = read_rounds(job.folder)
+        faults += round_faults
+        charts = job_charts(job, rounds)
+        if any(row.arm == job.method for row in rows):
+            chosen = choose(rows, job.method, decoder(job), samples)
+    part = JobPart(
+        job_name(job, keys),
+        job.status,
+        words,
+        charts,
+        category_table(job),
+        chosen,
+        _facts(job.config),
+        _facts({"folder": str(job.folder), "config_hash": job.config_hash} | dict(job.provenance)),
+    )
+    return part, faults
+
+
+def _tiles(job: Job) -> list[Tile]:
+    spec = job.speculative
+    lossless = job.summary.get("lossless") or {}
+    low, high = job.speedup.get("low"), job.speedup.get("high")
+    tiles = [
+        ("Speedup", job.speedup.get("pooled"), "{:.2f}x"),
+        ("Target calls per token", spec.get("calls_per_token"), "{:.2f}"),
+        ("Tokens per round (tau)", spec.get("tau"), "{:.2f}"),
+        ("Drafts accepted", spec.get("acceptance_rate"), "{:.1%}"),
+        ("Identical outputs", lossless.get("exact_share"), "{:.1%}"),
+    ]
+    details = {
+        "Speedup": f"{low:.2f} to {high:.2f}" if low is not None and high is not None else "",
+        "Target calls per token": "baseline 1.00",
+        "Identical outputs": f"of {lossless.get('pairs')}",
+    }
+    return [
+        Tile(name, form.format(value), details.get(name, ""))
+        for name, value, form in tiles
+        if value is not None
+    ]
+
+
+def _facts(nested: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, "–" if value is None else str(value)) for name, value in flatten(nested).items()]

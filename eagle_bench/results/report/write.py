@@ -1,0 +1,49 @@
+"""From jobs on disk to one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from eagle_bench.results.atomic import write_text
+from eagle_bench.results.find import find_jobs
+from eagle_bench.results.report.chart import bars_view, lines_view
+from eagle_bench.results.report.page import Page, build_page
+
+HERE = Path(__file__).parent
+REPORT_FILE = "report.html"
+
+
+def write_report(folder: Path, output: Path | None = None) -> Path:
+    """Write the report on the jobs under `folder`, by default into that folder.
+
+    Returns
+    -------
+    Path
+        The file, self-contained: it loads nothing and runs no script.
+
+    Raises
+    ------
+    UserError
+        No such folder, or nothing of eagle_bench in it.
+    RunFailure
+        The file cannot be written.
+    """
+    path = output or folder / REPORT_FILE
+    write_text(path, render(build_page(find_jobs([folder]), folder)))
+    return path
+
+
+def render(page: Page) -> str:
+    """The page as HTML; every text is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"bars_view": bars_view, "lines_view": lines_view}
+    style = (HERE / "report.css").read_text(encoding="utf-8")
+    return environment.get_template("report.html.jinja").render(page=page, style=style)
