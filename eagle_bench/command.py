@@ -11,7 +11,8 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast
 
@@ -70,12 +71,11 @@ def hydra_command(task: Callable[[C], object], config_name: str) -> Callable[[],
             codes.append(0)
             return result
 
-        # With it Hydra raises its errors instead of printing them and exiting with 1.
-        os.environ[FULL_ERROR] = "1"
         schema.register()
         start = hydra.main(version_base="1.3", config_path=schema.CONF, config_name=config_name)
         try:
-            start(job)()
+            with _hydra_raises():
+                start(job)()
         except KeyboardInterrupt:
             print("eagle_bench: interrupted.", file=sys.stderr)
             raise SystemExit(INTERRUPTED) from None
@@ -83,6 +83,20 @@ def hydra_command(task: Callable[[C], object], config_name: str) -> Callable[[],
             raise SystemExit(_outcome(codes, error, verbose)) from error
 
     return main
+
+
+@contextmanager
+def _hydra_raises() -> Iterator[None]:
+    """Inside, Hydra raises its errors instead of printing them and exiting with 1."""
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[FULL_ERROR]
+        else:
+            os.environ[FULL_ERROR] = before
 
 
 def _validated(composed: DictConfig) -> Any:

@@ -6,14 +6,13 @@ sweep's folder at the start and the command collects from disk at its end.
 
 from __future__ import annotations
 
-import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from eagle_bench.config import Output, RunConfig, TrackerConfig
 from eagle_bench.errors import RunFailure
@@ -61,5 +60,4 @@ class SweepCallback(Callback):
     """Notes where the sweep's folder is before the first job starts."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        SWEEP.folder = Path(OmegaConf.to_container(config.hydra.sweep, resolve=True)["dir"])  # type: ignore[index,call-overload]
-        logging.getLogger("wandb").setLevel(logging.ERROR)
+        SWEEP.folder = Path(config.hydra.sweep.dir)

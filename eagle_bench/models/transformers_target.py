@@ -6,6 +6,7 @@ rollback and tree masks come from our `KVCache` and explicit attention masks.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -75,14 +76,15 @@ class TransformersTarget:
         last_only: bool = False,
     ) -> Step:
         q = tokens.shape[1]
-        output = self.model(
-            input_ids=tokens,
-            position_ids=positions,
-            attention_mask=self._mask(mask, q, cache, tokens.device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1 if last_only else 0,
-        )
+        with self._compilation():
+            output = self.model(
+                input_ids=tokens,
+                position_ids=positions,
+                attention_mask=self._mask(mask, q, cache, tokens.device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1 if last_only else 0,
+            )
         cache.advance(q)
         if not features:
             return Step(output.logits, None)
@@ -97,6 +99,12 @@ class TransformersTarget:
     def embed(self, tokens: Tensor) -> Tensor:
         weight: Tensor = self.model.get_input_embeddings().weight
         return torch.as_tensor(nn.functional.embedding(tokens.to(weight.device), weight))
+
+    def _compilation(self) -> AbstractContextManager[Any]:
+        """flex attention runs as written on a CPU, where its compiled form does not build."""
+        if self._attention == "flex_attention" and self.spec.device.type == "cpu":
+            return torch.compiler.set_stance("force_eager")
+        return nullcontext()
 
     def _mask(self, mask: Tensor | None, q: int, cache: KVCache, device: torch.device) -> Any:
         """The mask in the form that the attention implementation and layer types want."""

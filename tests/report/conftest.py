@@ -12,7 +12,14 @@ import pytest
 
 from eagle_bench.report import main
 from eagle_bench.results.store import RunFolder
-from tests.results.conftest import Simulation, config, finish, length_sweep, plain_config, simulation
+from tests.results.conftest import (
+    Simulation,
+    config,
+    finish,
+    length_sweep,
+    plain_config,
+    simulation,
+)
 
 __all__ = ["config", "finish", "length_sweep", "simulation"]
 

@@ -132,8 +132,11 @@ def test_ids_of_the_page_are_unique(length_sweep: Path, report: Report) -> None:
     page = report(length_sweep)
     ids = [e.attributes["id"] for e in everything(page) if "id" in e.attributes]
     assert len(ids) == len(set(ids))
-    targets = [e.attributes["aria-labelledby"] for e in everything(page)
-               if "aria-labelledby" in e.attributes]
+    targets = [
+        e.attributes["aria-labelledby"]
+        for e in everything(page)
+        if "aria-labelledby" in e.attributes
+    ]
     assert set(targets) == set(ids)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from eagle_bench.results.job import Job
 from eagle_bench.results.swept import GEN_LEN, label, settings, value_text
@@ -25,6 +28,35 @@ def job_name(job: Job, keys: Sequence[str]) -> str:
     return ", ".join(_named(job, key, keys) for key in keys)
 
 
+def distinct_names(jobs: Sequence[Job], keys: Sequence[str]) -> list[str]:
+    """`job_name` of each job, with its folder where others have the same settings."""
+    names = [job_name(job, keys) for job in jobs]
+    count = Counter(names)
+    folders = _relative([job.folder for job in jobs])
+    return [
+        name if count[name] == 1 else f"{name} ({folder})"
+        for name, folder in zip(names, folders, strict=True)
+    ]
+
+
+def series_names(jobs: Sequence[Job], key: str, others: Sequence[str]) -> list[str]:
+    """The series of each job on an axis of `key`, so that no series has two jobs at one place.
+
+    It is named by the other swept settings; by the folder above where these do not tell the
+    jobs apart (two sweeps over the same settings), or else by the job's own folder.
+    """
+    places = [place_name(job, key) for job in jobs]
+    folders = [job.folder for job in jobs]
+    candidates = (
+        [job_name(job, others) if others else "" for job in jobs],
+        _relative([folder.parent for folder in folders]),
+    )
+    for names in candidates:
+        if len(set(zip(places, names, strict=True))) == len(jobs):
+            return names
+    return _relative(folders)
+
+
 def method_name(job: Job) -> str:
     """The method and what drafts for it: `chain (embedded)`."""
     drafter = setting(job, "drafter.name")
@@ -36,3 +68,9 @@ def _named(job: Job, key: str, keys: Sequence[str]) -> str:
     if key == GEN_LEN:
         return f"{value} tokens"
     return value if key.endswith(".name") else f"{label(key, keys)} {value}"
+
+
+def _relative(folders: Sequence[Path]) -> list[str]:
+    resolved = [folder.resolve() for folder in folders]
+    above = os.path.commonpath([folder.parent for folder in resolved])
+    return [str(folder.relative_to(above)) for folder in resolved]

@@ -14,7 +14,7 @@ from eagle_bench.results.job import Job
 from eagle_bench.results.report.chart import Chart
 from eagle_bench.results.report.definitions import DEFINITIONS
 from eagle_bench.results.report.job_charts import job_charts
-from eagle_bench.results.report.naming import job_name
+from eagle_bench.results.report.naming import distinct_names
 from eagle_bench.results.report.pieces import decoder
 from eagle_bench.results.report.samples import Samples, choose
 from eagle_bench.results.report.sweep_charts import sweep_charts
@@ -73,8 +73,8 @@ def build_page(found: Found, source: Path) -> Page:
     alone = len(jobs) == 1
     skipped = list(found.skipped)
     parts = []
-    for job in jobs:
-        part, faults = _part(job, keys, RUN_SAMPLES if alone else SWEEP_SAMPLES)
+    for job, name in zip(jobs, distinct_names(jobs, keys), strict=True):
+        part, faults = _part(job, name, RUN_SAMPLES if alone else SWEEP_SAMPLES)
         parts.append(part)
         skipped += faults
     table = job_table(jobs)
@@ -91,7 +91,7 @@ def build_page(found: Found, source: Path) -> Page:
     )
 
 
-def _part(job: Job, keys: Sequence[str], samples: int) -> tuple[JobPart, list[str]]:
+def _part(job: Job, name: str, samples: int) -> tuple[JobPart, list[str]]:
     charts: Sequence[Chart] = ()
     chosen: Samples | None = None
     faults: list[str] = []
@@ -106,7 +106,7 @@ def _part(job: Job, keys: Sequence[str], samples: int) -> tuple[JobPart, list[st
         if any(row.arm == job.method for row in rows):
             chosen = choose(rows, job.method, decoder(job), samples)
     part = JobPart(
-        job_name(job, keys),
+        name,
         job.status,
         words,
         charts,

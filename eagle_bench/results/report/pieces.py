@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from eagle_bench.results.job import Job
@@ -11,6 +12,7 @@ from eagle_bench.schema import ASSETS
 
 EMBEDDED = "embedded"
 BROKEN = "\ufffd"
+TOKENIZER_FILE = "tokenizer.json"
 
 Decode = Callable[[list[int]], str]
 
@@ -45,14 +47,22 @@ def split(parts: Sequence[Sequence[int]], decode: Decode | None) -> list[str]:
 
 @cache
 def _load(path: str, revision: str | None) -> Decode | None:
-    from transformers import AutoTokenizer
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+    from tokenizers import Tokenizer
 
+    file: object = Path(path) / TOKENIZER_FILE
+    if not Path(path).is_dir():
+        try:
+            file = try_to_load_from_cache(path, TOKENIZER_FILE, revision=revision)
+        except HFValidationError:
+            return None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, local_files_only=True)
-    except Exception:  # a tokenizer fails in as many ways as there are file formats
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception:  # the tokenizers library raises no narrower type
         return None
 
     def decode(tokens: list[int]) -> str:
-        return str(tokenizer.decode(tokens, clean_up_tokenization_spaces=False))
+        return str(tokenizer.decode(tokens, skip_special_tokens=False))
 
     return decode

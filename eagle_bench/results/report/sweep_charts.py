@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from eagle_bench.results.bars import Bar
 from eagle_bench.results.job import BASELINE, Job
 from eagle_bench.results.report.chart import Chart
-from eagle_bench.results.report.naming import job_name, place_name, setting
+from eagle_bench.results.report.naming import distinct_names, place_name, series_names, setting
 from eagle_bench.results.swept import GEN_LEN, label, sort_jobs
 
 MAX_SERIES = 7
@@ -106,16 +106,13 @@ def _by_key(
     reference: float | None = None,
     reference_label: str = "",
 ) -> Chart:
-    others = [other for other in keys if other != key]
-    points = {(place_name(job, key), job_name(job, others)) for job in jobs}
-    alike = len(points) < len(jobs)
-    bars = []
-    for job in sort_jobs(jobs, [key]):
-        value = figure(job)
-        if value is not None:
-            series = job_name(job, others) if others else ""
-            series = job.folder.name if alike and others else series
-            bars.append(Bar(place_name(job, key), series, *value))
+    ordered = sort_jobs(jobs, [key])
+    names = series_names(ordered, key, [other for other in keys if other != key])
+    bars = [
+        Bar(place_name(job, key), name, *value)
+        for job, name in zip(ordered, names, strict=True)
+        if (value := figure(job)) is not None
+    ]
     numeric = all(isinstance(setting(job, key), (int, float)) for job in jobs)
     lines = numeric and len({bar.place for bar in bars}) >= MIN_LINE_PLACES
     few = len({bar.series for bar in bars}) <= MAX_SERIES
@@ -134,8 +131,8 @@ def _by_key(
 
 def _positions(jobs: Sequence[Job], keys: Sequence[str]) -> Chart:
     bars = [
-        Bar(str(position), job_name(job, keys), 100 * share)
-        for job in jobs[:MAX_SERIES]
+        Bar(str(position), name, 100 * share)
+        for job, name in _named(jobs, keys)
         for position, share in enumerate(job.speculative.get("per_position") or [], 1)
         if share is not None
     ]
@@ -151,9 +148,9 @@ def _positions(jobs: Sequence[Job], keys: Sequence[str]) -> Chart:
 
 def _categories(jobs: Sequence[Job], keys: Sequence[str]) -> Chart:
     bars = [
-        Bar(name, job_name(job, keys), speedup["pooled"], speedup.get("low"), speedup.get("high"))
-        for job in jobs[:MAX_SERIES]
-        for name, part in (job.summary.get("categories") or {}).items()
+        Bar(category, name, speedup["pooled"], speedup.get("low"), speedup.get("high"))
+        for job, name in _named(jobs, keys)
+        for category, part in (job.summary.get("categories") or {}).items()
         if (speedup := part.get("speedup") or {}).get("pooled") is not None
     ]
     return Chart(
@@ -165,6 +162,10 @@ def _categories(jobs: Sequence[Job], keys: Sequence[str]) -> Chart:
         1.0,
         "baseline",
     )
+
+
+def _named(jobs: Sequence[Job], keys: Sequence[str]) -> list[tuple[Job, str]]:
+    return list(zip(jobs, distinct_names(jobs, keys), strict=True))[:MAX_SERIES]
 
 
 def _only_some(jobs: Sequence[Job]) -> str:

@@ -1,0 +1,129 @@
+"""`python -m eagle_bench.run` as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from eagle_bench import load_results
+from eagle_bench.run import main
+
+QUICK = ("tracker=none", "num_samples=2", "gen_len=12", "stop=length", "threads=1")
+
+
+def run(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "eagle_bench.run", *overrides, f"output_dir={tmp_path}"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_run_leaves_its_files_and_one_json_document(tmp_path: Path) -> None:
+    done = run(tmp_path, *QUICK, "output=json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout.splitlines()[-1])
+    summary = document["summary"]
+    assert summary["arms"]["baseline"]["calls_per_token"] == 1.0
+    assert summary["arms"]["chain"]["new_tokens"] == 24
+    assert summary["lossless"] == summary["lossless"] | {"exact_share": 1.0, "pairs": 2}
+    folder = Path(document["folder"])
+    stored = json.loads((folder / "result.json").read_text())
+    assert stored["status"] == "complete"
+    assert stored["schema_version"] == 1
+    rows = [json.loads(line) for line in (folder / "generations.jsonl").read_text().splitlines()]
+    assert {row["arm"] for row in rows} == {"baseline", "chain"}
+    for row in rows:
+        assert row["wall_s"] == pytest.approx(row["prefill_s"] + row["decode_s"])
+        if row["arm"] == "chain":
+            accepted = sum(length + 1 for length in row["accept_lengths"])
+            assert row["new_tokens"] == 1 + accepted - row["overshoot"]
+            assert row["target_calls"] == 1 + row["rounds"]
+    assert len(pd.read_parquet(folder / "generations.parquet")) == len(rows) == 4
+    assert len(pd.read_parquet(folder / "rounds.parquet")) == sum(row["rounds"] for row in rows)
+    assert (folder / "table.md").is_file()
+    assert list(folder.glob("*.png"))
+
+
+def test_a_multirun_prints_one_table_and_keeps_a_failed_job(tmp_path: Path) -> None:
+    done = run(tmp_path, "-m", *QUICK[:2], *QUICK[3:], "gen_len=8,12,100000")
+    assert done.returncode == 1
+    assert "beyond the target's" in done.stderr
+    [sweep] = (tmp_path / "sweeps").iterdir()
+    frame = pd.read_csv(sweep / "sweep.csv")
+    assert list(frame["gen_len"]) == [8, 12, 100000]
+    assert list(frame["status"]) == ["complete", "complete", "failed"]
+    assert "positions" in frame["reason"].iloc[2]
+    assert (sweep / "speedup_by_gen_len.png").is_file()
+    assert (sweep / "sweep.parquet").is_file()
+    assert load_results(sweep).generations["gen_len"].isin([8, 12]).all()
+
+
+def test_two_pass_makes_two_calls_an_iteration_and_the_same_tokens(tmp_path: Path) -> None:
+    done = run(tmp_path, *QUICK, "decoding=two_pass", "output=json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout.splitlines()[-1])
+    assert document["summary"]["lossless"]["exact_share"] == 1.0
+    rows = load_results(document["folder"]).generations
+    slow = rows[rows["arm"] == "two_pass"]
+    assert (slow["target_calls"] == 2 * slow["rounds"]).all()
+    accepted = slow["accept_lengths"].map(lambda lengths: sum(length + 1 for length in lengths))
+    assert (slow["new_tokens"] == 1 + accepted - slow["overshoot"]).all()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "telling"),
+    [
+        (("gen_len=0",), "gen_len=0 must be at least 1"),
+        (("gen_len=abc",), "gen_len"),
+        (("decoding.typo=3",), "typo"),
+        (("decoding=nonsense",), "chain"),
+        (("temperature=-1",), "temperature=-1"),
+        (("top_p=0",), "top_p=0"),
+        (("dtype=float8",), "float8"),
+        (("device=tpu",), "device=tpu"),
+        (("model=local",), "model.path"),
+        (("model=local", "model.path=./nowhere"), "does not exist"),
+        (("drafter=eagle3", "drafter.path=./nowhere"), "nowhere"),
+        (("dataset=jsonl", "dataset.path=./nowhere.jsonl"), "nowhere.jsonl"),
+        (("drafter=prompt_lookup", "decoding=tree"), "cannot branch"),
+        (("decoding=tree", "decoding.num_draft_tokens=9999"), "candidates"),
+        (("decoding=two_pass", "drafter=random"), "EAGLE head"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_and_exit_code_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    overrides: tuple[str, ...],
+    telling: str,
+) -> None:
+    GlobalHydra.instance().clear()
+    monkeypatch.setattr(sys, "argv", ["run", *QUICK, *overrides, f"output_dir={tmp_path}"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    told = capfd.readouterr().err
+    assert end.value.code == 2, told
+    assert "Traceback" not in told
+    assert telling in told
+
+
+def test_help_and_cfg_answer_at_once_and_import_no_torch() -> None:
+    for flags in (["--help"], ["--cfg", "job", "--resolve"]):
+        code = (
+            "import sys; sys.argv = ['run', *sys.argv[1:]]\n"
+            "from eagle_bench.run import main\n"
+            "try: main()\n"
+            "finally: assert 'torch' not in sys.modules, 'torch was imported'\n"
+        )
+        began_s = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", code, *flags], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert time.monotonic() - began_s < 10
+        assert "gen_len" in done.stdout

@@ -1,0 +1,163 @@
+"""Loading a saved folder, and what is refused before or while loading."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import CPU, VOCAB, tiny_model
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from eagle_bench.config import Attention, DType, Implementation, ModelConfig
+from eagle_bench.errors import UserError
+from eagle_bench.models.cache import KVCache
+from eagle_bench.models.load import load_model, load_target, resolve_device, resolve_dtype
+from eagle_bench.models.target import Target
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("saved") / "tiny", "Qwen3")
+
+
+def save(folder: Path, family: str, **settings: object) -> Path:
+    tiny_model(family, seed=3, eos_token_id=5, **settings).save_pretrained(folder)
+    tokenizer = Tokenizer(models.WordLevel({f"w{i}": i for i in range(VOCAB)}, unk_token="w0"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="w5").save_pretrained(folder)
+    return folder
+
+
+def load(
+    path: Path | str | None, implementation: Implementation = Implementation.auto, name: str = "local"
+) -> Target:
+    config = ModelConfig(
+        name=name, path=None if path is None else str(path), implementation=implementation
+    )
+    return load_target(config, Path("nowhere"), DType.auto, CPU)
+
+
+def test_a_saved_folder(saved: Path) -> None:
+    lean, generic = load(saved), load(saved, Implementation.transformers)
+    assert (lean.spec.implementation, generic.spec.implementation) == ("lean", "transformers")
+    assert lean.spec.eos_ids == {5}
+    assert lean.spec.aux_layers == (2, 3, 4)
+    assert lean.spec.weight_bytes == 4 * lean.spec.parameters
+    tokens = torch.tensor([lean.tokenizer("w3 w1 w4 w1")["input_ids"]])
+    positions = torch.arange(4)[None]
+    steps = [
+        each.forward(tokens, positions, None, KVCache(1, 4), features=True)
+        for each in (lean, generic)
+    ]
+    torch.testing.assert_close(steps[0].logits, steps[1].logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(steps[0].features, steps[1].features, rtol=1e-4, atol=1e-4)
+
+
+def test_a_shallow_draft_model_loads(tmp_path: Path) -> None:
+    folder = save(tmp_path / "draft", "Llama", num_hidden_layers=2)
+    config = ModelConfig(name="draft_model", path=str(folder))
+    model = load_model(config, DType.float32, CPU, key="drafter.path", min_layers=1)
+    assert model.spec.num_layers == 2
+
+
+def test_auto_falls_back_where_lean_does_not_fit(tmp_path: Path) -> None:
+    folder = save(tmp_path / "window", "Mistral", sliding_window=4)
+    assert load(folder).spec.implementation == "transformers"
+    with pytest.raises(UserError, match=r"model\.implementation=lean does not fit"):
+        load(folder, Implementation.lean)
+
+
+@pytest.mark.parametrize(("path", "message"), [
+    (None, "needs model.path"),
+    ("/no/such/folder", "does not exist"),
+    ("./nothing", "does not exist"),
+    ("gpt2-like", "does not exist"),
+])  # fmt: skip
+def test_no_such_folder(path: str | None, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load(path)
+
+
+def test_a_hub_id_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match="HF_HUB_OFFLINE=1"):
+        load("no-one/no-such-model")
+
+
+def test_a_folder_without_config(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no config\.json"):
+        load(tmp_path)
+
+
+def test_a_folder_without_tokenizer(saved: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(saved, tmp_path / "copy")
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(UserError, match="tokenizer cannot be loaded"):
+        load(folder)
+
+
+def test_too_few_layers(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="6 layers; EAGLE-3 needs at least 7"):
+        load(save(tmp_path / "flat", "Llama", num_hidden_layers=6))
+
+
+def broken(saved: Path, to: Path, change: str) -> Path:
+    folder = shutil.copytree(saved, to / "broken")
+    file = folder / "model.safetensors"
+    whole = file.read_bytes()
+    match change:
+        case "truncated":
+            file.write_bytes(whole[:-100])
+        case "empty":
+            file.write_bytes(b"")
+        case "header":
+            file.write_bytes(whole[:8] + b"x" + whole[9:])
+        case "pointer":
+            file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+        case "no weights":
+            file.unlink()
+        case "config":
+            (folder / "config.json").write_text("{ not json")
+        case "no such type":
+            (folder / "config.json").write_text(json.dumps({"model_type": "no_such_model"}))
+    return folder
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ("truncated", "truncated or corrupt"),
+    ("empty", "truncated or corrupt"),
+    ("header", "truncated or corrupt"),
+    ("pointer", "truncated or corrupt"),
+    ("no weights", "weights cannot be loaded"),
+    ("config", "config cannot be loaded"),
+    ("no such type", "config cannot be loaded"),
+])  # fmt: skip
+def test_broken_folders(saved: Path, tmp_path: Path, change: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load(broken(saved, tmp_path, change))
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "gpu", "no_such_device"])
+def test_unusable_devices(name: str) -> None:
+    with pytest.raises(UserError, match=f"device={name} is not usable here"):
+        resolve_device(name)
+
+
+def test_dtypes() -> None:
+    assert resolve_device("cpu") == CPU
+    assert resolve_dtype(DType.auto, CPU) is torch.float32
+    assert resolve_dtype(DType.bfloat16, CPU) is torch.bfloat16
+
+
+def test_attention_is_passed_on(saved: Path) -> None:
+    config = ModelConfig(
+        name="local", path=str(saved), attention=Attention.eager,
+        implementation=Implementation.transformers,
+    )  # fmt: skip
+    target = load_target(config, Path("nowhere"), DType.float32, CPU)
+    assert target.model.config._attn_implementation == "eager"

@@ -1,0 +1,162 @@
+"""Charts put values where they belong, and the words say no more than the intervals allow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eagle_bench.measure.rows import RoundRow
+from eagle_bench.results.bars import Bar
+from eagle_bench.results.job import Job
+from eagle_bench.results.report.chart import Chart, bars_view, lines_view
+from eagle_bench.results.report.job_charts import job_charts
+from eagle_bench.results.report.naming import distinct_names
+from eagle_bench.results.report.sweep_charts import sweep_charts
+from eagle_bench.results.report.words import job_words, lossless_words, sweep_words
+
+values = st.floats(0.01, 1000)
+
+
+def job(
+    pooled: float,
+    low: float | None,
+    high: float | None,
+    gen_len: int = 60,
+    exact: float = 1.0,
+    draft_len: int = 4,
+) -> Job:
+    summary = {
+        "gen_len": gen_len,
+        "prompts": 10,
+        "arms": {
+            "baseline": {"calls_per_token": 1.0},
+            "chain": {"calls_per_token": 0.4, "tau": 2.5, "acceptance_rate": 0.375},
+        },
+        "speedup": {"pooled": pooled, "low": low, "high": high},
+        "lossless": {"exact_share": exact, "pairs": 10, "ties": 1, "bugs": 0, "ungraded": 1},
+    }
+    config = {
+        "gen_len": gen_len,
+        "drafter": {"name": "eagle3"},
+        "decoding": {"name": "chain", "draft_len": draft_len},
+    }
+    return Job(Path(f"job{gen_len}-{draft_len}"), "complete", config=config, summary=summary)
+
+
+@given(st.lists(values, min_size=1, max_size=6), st.sampled_from([None, 1.0]))
+def test_bars_are_proportional_and_inside(heights: list[float], reference: float | None) -> None:
+    bars = [Bar(str(i), "", h, 0.9 * h, 1.1 * h) for i, h in enumerate(heights)]
+    view = bars_view(Chart("t", "", "", bars, reference=reference))
+    drawn = [group[0] for _, group in view.groups]
+    unit = drawn[0].width / heights[0]
+    for bar, height in zip(drawn, heights, strict=True):
+        assert bar.width == pytest.approx(unit * height)
+        assert bar.low is not None
+        assert bar.high is not None
+        assert 0 <= bar.low < bar.width < bar.high <= 100
+    assert view.reference is None or view.reference == pytest.approx(unit)
+
+
+@given(st.lists(values, min_size=2, max_size=6))
+def test_lines_agree_with_their_ticks(heights: list[float]) -> None:
+    bars = [Bar(str(i), "", h) for i, h in enumerate(heights)]
+    view = lines_view(Chart("t", "", "", bars, number="{}", shape="lines"))
+    (zero, first), *_, (top, last) = view.y_ticks
+    assert (zero, float(first), top) == (100.0, 0.0, 0.0)
+    for dot, height in zip(view.series[0], heights, strict=True):
+        assert dot.y == pytest.approx(100 * (1 - height / float(last)))
+        assert 0 <= dot.y <= 100
+    places = [dot.x for dot in view.series[0]]
+    assert places == sorted(places)
+    assert 0 < places[0] < places[-1] < 100
+
+
+def test_numeric_sweep_is_a_line_per_other_setting() -> None:
+    jobs = [job(g / 50, None, None, g, draft_len=k) for g in (50, 100, 200) for k in (2, 4)]
+    by_length, by_draft, *_ = sweep_charts(jobs, ["gen_len", "decoding.draft_len"])
+    assert (by_length.shape, by_draft.shape) == ("lines", "bars")
+    assert by_length.places == ["50", "100", "200"]
+    assert by_length.series == ["draft_len 2", "draft_len 4"]
+    assert [bar.value for bar in by_length.bars if bar.series == "draft_len 4"] == [1, 2, 4]
+    assert by_draft.series == ["50 tokens", "100 tokens", "200 tokens"]
+
+
+def at(folder: str, like: Job) -> Job:
+    return Job(Path(folder), "complete", config=like.config, summary=like.summary)
+
+
+@pytest.mark.parametrize(
+    ("folders", "series"),
+    [
+        (["x/a", "x/b"], ["a", "b"]),
+        (["x/old/0", "x/new/0"], ["old", "new"]),
+    ],
+)
+def test_jobs_with_the_same_settings_stay_apart(folders: list[str], series: list[str]) -> None:
+    jobs = [at(folder, job(1.5, None, None)) for folder in folders]
+    assert sweep_charts(jobs, ["gen_len"])[0].series == series
+    relative = [folder.removeprefix("x/") for folder in folders]
+    assert distinct_names(jobs, ["gen_len"]) == [f"60 tokens ({name})" for name in relative]
+
+
+def test_two_sweeps_over_the_same_settings_are_two_series() -> None:
+    jobs = [at(f"x/{s}/{g}", job(1.5, None, None, g)) for g in (50, 100, 200) for s in "ab"]
+    chart = sweep_charts(jobs, ["gen_len"])[0]
+    assert (chart.series, chart.places) == (["a", "b"], ["50", "100", "200"])
+
+
+def test_phases_are_means_over_instrumented_rounds_of_the_method() -> None:
+    def round_row(arm: str, index: int, phases: dict[str, float]) -> RoundRow:
+        return RoundRow("p", 0, arm, 0, index, 1, 1, 4, 4, 2, phases)
+
+    rounds = [
+        round_row("chain", 0, {"draft": 0.002, "verify": 0.010}),
+        round_row("chain", 1, {"draft": 0.004, "verify": 0.020}),
+        round_row("chain", 2, {}),
+        round_row("baseline", 0, {"verify": 1.0}),
+    ]
+    chart = job_charts(job(2.0, None, None), rounds)[-1]
+    assert [(bar.place, pytest.approx(bar.value)) for bar in chart.bars] == [
+        ("verify", 15.0),
+        ("draft", 3.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (1.2, 1.8, "was 1.50x as fast as the baseline (95% interval 1.20 to 1.80)"),
+        (0.9, 1.8, "do not tell which of the two is faster"),
+        (None, None, "ran at 1.50x the speed of the baseline"),
+    ],
+)
+def test_speedup_in_words(low: float | None, high: float | None, told: str) -> None:
+    assert told in job_words(job(1.5, low, high))[0]
+
+
+def test_slower_is_called_slower() -> None:
+    assert "was slower than the baseline, 0.80x" in job_words(job(0.8, 0.7, 0.9))[0]
+
+
+def test_order_of_a_sweep_is_doubted_when_intervals_overlap() -> None:
+    apart = [job(1.2, 1.1, 1.3, 50), job(2.0, 1.8, 2.2, 100)]
+    near = [job(1.2, 1.1, 1.9, 50), job(2.0, 1.8, 2.2, 100)]
+    words = sweep_words(apart, ["gen_len"])
+    assert words[0] == "The best speedup is 2.00x (1.80 to 2.20) at 100 tokens."
+    assert words[1] == "2 jobs: 2 complete."
+    assert "their intervals do not overlap" in words[2]
+    assert "the order may be chance" in sweep_words(near, ["gen_len"])[2]
+
+
+def test_changed_outputs_are_told() -> None:
+    summary: dict[str, Any] = dict(job(1.5, 1.2, 1.8, exact=0.8).summary)
+    assert lossless_words(summary["lossless"]) == (
+        "2 of 10 outputs differ from the baseline's (1 graded as numerical ties, 1 not graded)."
+    )
+    changed = [job(1.5, 1.2, 1.8, exact=0.8), job(2.0, 1.8, 2.2, 100)]
+    assert "Outputs differ from the baseline's in 1 job." in sweep_words(changed, ["gen_len"])
+    assert "not compared" in lossless_words({"exact_share": None, "pairs": 0})
