@@ -93,6 +93,8 @@ def load_model(
     tokenizer = _or_refuse(
         key, path, "tokenizer", lambda: AutoTokenizer.from_pretrained(path, **options)
     )
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        raise UserError(f"{key}={path} has no tokenizer files; save its tokenizer there.")
     wanted = resolve_dtype(dtype, device)
     lean_wanted = config.implementation is Implementation.lean
     architecture = (getattr(settings, "architectures", None) or [""])[0]

@@ -103,7 +103,8 @@ class TransformersTarget:
     def _compilation(self) -> AbstractContextManager[Any]:
         """flex attention runs as written on a CPU, where its compiled form does not build."""
         if self._attention == "flex_attention" and self.spec.device.type == "cpu":
-            return torch.compiler.set_stance("force_eager")
+            as_written: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+            return as_written
         return nullcontext()
 
     def _mask(self, mask: Tensor | None, q: int, cache: KVCache, device: torch.device) -> Any:

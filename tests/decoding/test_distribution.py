@@ -39,9 +39,7 @@ def slow_distribution(logits: list[float], sampling: Sampling) -> list[float]:
     top_p=st.sampled_from([0.05, 0.313, 0.777, 0.95, 1.0]),
     top_k=st.integers(0, 10),
 )
-def test_distribution(
-    numbers: list[int], temperature: float, top_p: float, top_k: int
-) -> None:
+def test_distribution(numbers: list[int], temperature: float, top_p: float, top_k: int) -> None:
     logits = [number / 17 for number in numbers]
     sampling = Sampling(temperature, top_p, top_k)
     actual = sampling.distribution(torch.tensor([logits, logits], dtype=torch.float64))

@@ -80,7 +80,10 @@ def eagle2(seed: int, depth: int, k: int, total: int) -> set[tuple[int, ...]]:
     def children(path: tuple[int, ...], score: float) -> list[tuple[float, tuple[int, ...]]]:
         log_p = next_logits(seed, path).log_softmax(-1)
         best = log_p.topk(k)
-        return [(score + s, (*path, t)) for s, t in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+        return [
+            (score + s, (*path, t))
+            for s, t in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
 
     frontier = children((), 0.0)
     candidates = list(frontier)
@@ -118,7 +121,9 @@ def test_a_chain_is_the_narrowest_tree(seeds: list[int], depth: int) -> None:
         for _ in range(depth):
             path = (*path, int(next_logits(seed, path).argmax()))
         assert tuple(draft.tokens[row].tolist()) == path
-    assert draft.visible[0].tolist() == [[i >= j for j in range(depth + 1)] for i in range(depth + 1)]
+    assert draft.visible[0].tolist() == [
+        [i >= j for j in range(depth + 1)] for i in range(depth + 1)
+    ]
 
 
 @st.composite

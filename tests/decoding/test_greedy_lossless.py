@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import POSITIONS
 
+from eagle_bench.config import Proposal
 from eagle_bench.decoding.generation import Generation, Request
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.method import Proposing
@@ -106,7 +107,7 @@ def test_baseline_equals_transformers_without_cache() -> None:
 @given(work=workloads())
 def test_baseline_calls_once_per_token(work: tuple[list[Request], list[int], int]) -> None:
     requests, eos_ids, batch_size = work
-    nothing = Tree("baseline", 0, 1, 0, Proposing(world.method("chain1").proposing.proposal, world.GREEDY))
+    nothing = Tree("baseline", 0, 1, 0, Proposing(Proposal.greedy, world.GREEDY))
     decoder = Decoder(world.target_with(eos_ids), NoDrafter(), nothing, world.GREEDY)
     generations = world.generate(decoder, requests, batch_size)
     check_lossless(generations, eos_ids)
@@ -145,7 +146,9 @@ def test_the_fitted_drafters_are_right_now_and_then() -> None:
 def test_draft_calls_of_a_network() -> None:
     prompt = world.prompt_of(3, 6)
     for shape, levels in (("chain4", 4), ("tree", 4), ("static_tree", 4), ("wide", 2)):
-        decoder = Decoder(world.target(), world.drafter("eagle3"), world.method(shape), world.GREEDY)
+        decoder = Decoder(
+            world.target(), world.drafter("eagle3"), world.method(shape), world.GREEDY
+        )
         [generation] = decoder.generate([Request("", prompt, 20)])
         assert generation.draft_calls == 1 + levels * len(generation.rounds)
 

@@ -149,9 +149,7 @@ def drafter(name: str) -> Any:
     raise AssertionError(name)
 
 
-def method(
-    name: str, sampling: Sampling = GREEDY, proposal: Proposal = Proposal.greedy
-) -> Method:
+def method(name: str, sampling: Sampling = GREEDY, proposal: Proposal = Proposal.greedy) -> Method:
     how = Proposing(proposal, sampling)
     match name:
         case "chain1":

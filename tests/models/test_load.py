@@ -33,7 +33,9 @@ def save(folder: Path, family: str, **settings: object) -> Path:
 
 
 def load(
-    path: Path | str | None, implementation: Implementation = Implementation.auto, name: str = "local"
+    path: Path | str | None,
+    implementation: Implementation = Implementation.auto,
+    name: str = "local",
 ) -> Target:
     config = ModelConfig(
         name=name, path=None if path is None else str(path), implementation=implementation
@@ -97,7 +99,7 @@ def test_a_folder_without_tokenizer(saved: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(saved, tmp_path / "copy")
     for file in folder.glob("tokenizer*"):
         file.unlink()
-    with pytest.raises(UserError, match="tokenizer cannot be loaded"):
+    with pytest.raises(UserError, match="has no tokenizer files"):
         load(folder)
 
 
