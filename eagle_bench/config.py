@@ -133,7 +133,7 @@ class PromptLookupConfig(DrafterConfig):
 
 @dataclass
 class DraftModelConfig(DrafterConfig):
-    """Any causal LM with the target's tokenizer; `path: null` is the embedded small one."""
+    """Any causal LM with the target's tokenizer, in the folder `path`."""
 
     path: str | None = None
     trust_remote_code: bool = False

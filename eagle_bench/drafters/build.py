@@ -91,7 +91,7 @@ def build_drafter(
 
             return BuiltDrafter(PromptLookupDrafter(config.max_ngram, config.min_ngram, device))
         case DraftModelConfig():
-            return _draft_model(config, target, assets, dtype)
+            return _draft_model(config, target, dtype)
         case OracleConfig():
             from eagle_bench.drafters.oracle import OracleDrafter
 
@@ -134,16 +134,16 @@ def _eagle3(
     return BuiltDrafter(drafter, loaded.report.plain())
 
 
-def _draft_model(
-    config: DraftModelConfig, target: Target, assets: Path, dtype: DType
-) -> BuiltDrafter:
+def _draft_model(config: DraftModelConfig, target: Target, dtype: DType) -> BuiltDrafter:
     from eagle_bench.drafters.draft_model import DraftModelDrafter
     from eagle_bench.models.load import load_model
 
+    if config.path is None:
+        raise UserError("drafter=draft_model needs drafter.path=FOLDER.")
     model = load_model(
         ModelConfig(
             name="draft_model",
-            path=config.path or str(assets / "draft_model"),
+            path=config.path,
             trust_remote_code=config.trust_remote_code,
         ),
         dtype,

@@ -123,7 +123,7 @@ class TransformersTarget:
     def _within_window(self, mask: Tensor) -> Tensor:
         """Of the visible keys of each query, only the latest `sliding_window`."""
         assert self._window is not None
-        rank_from_last = mask.long().flip(-1).cumsum(-1).flip(-1)
+        rank_from_last: Tensor = mask.long().flip(-1).cumsum(-1).flip(-1)
         return mask & (rank_from_last <= self._window)
 
     def _form(self, mask: Tensor) -> Any:

@@ -211,5 +211,6 @@ def test_spec_bench() -> None:
     assert len(found.prompts) == 480
     assert len({prompt.category for prompt in found.prompts}) == 13
     assert sum(len(prompt.turns) for prompt in found.prompts) == 560
-    assert ids(found)[0] == "81" and found.skipped == {}
+    assert ids(found)[0] == "81"
+    assert found.skipped == {}
     assert all(isinstance(text, str) for prompt in found.prompts for text in prompt.reference)
