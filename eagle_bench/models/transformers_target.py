@@ -33,7 +33,7 @@ class TransformersTarget:
         config = model.config.get_text_config()
         self._attention = config._attn_implementation
         self._layer_types = set(getattr(config, "layer_types", None) or ["full_attention"])
-        self._window = getattr(config, "sliding_window", None)
+        self._window: int | None = getattr(config, "sliding_window", None)
         if getattr(config, "layer_types", None) is None and self._window is not None:
             self._layer_types = {"sliding_attention"}
         self._taken: dict[int, Tensor] = {}
