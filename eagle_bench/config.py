@@ -115,8 +115,6 @@ class Eagle3Config(DrafterConfig):
     aux_layers: list[int] | None = None
     attention: Attention = Attention.sdpa
     embedding_key: str | None = None
-    preflight: bool = True
-    preflight_tokens: int = 256
 
 
 @dataclass
@@ -285,18 +283,12 @@ class TrackerConfig:
 
 @dataclass
 class MeasureConfig:
-    """What is measured besides the two arms."""
+    """How warm-up, intervals and the grading of differences are done."""
 
     warmup_max: int = 4
     bootstrap_resamples: int = 2000
     confidence: float = 0.95
-    phases: bool = False
-    profile: bool = False
-    cost_model: bool = False
-    fp32_control: bool = False
     tie_gap: float = 0.05
-    target_ci: float = 0.05
-    max_repeats: int = 10
 
     def __post_init__(self) -> None:
         at_least("measure.warmup_max", self.warmup_max, 1)
