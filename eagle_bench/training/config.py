@@ -84,8 +84,8 @@ class TargetTrainingConfig(TrainingConfig):
     """A Llama-shaped target on the generated instruction corpus.
 
     `init` is the folder of a target to go on from, with its tokenizer and shape.
-    `copy_share` of the rows are copy drills: random tokens that repeat, which teach a small
-    model to copy names and numbers from its prompt long before the corpus alone would.
+    With `copy_circuit` a fresh model starts with a circuit that copies from its context, and
+    `copy_share` of the rows are copy drills (random tokens that repeat) that keep it general.
     """
 
     vocab_size: int = 768
@@ -95,9 +95,10 @@ class TargetTrainingConfig(TrainingConfig):
     num_heads: int = 4
     num_kv_heads: int = 2
     max_positions: int = 2048
-    rope_theta: float = 10000.0
+    rope_theta: float = 1_000_000.0
     prompt_weight: float = 0.25
-    copy_share: float = 0.0
+    copy_circuit: bool = True
+    copy_share: float = 0.05
     init: str | None = None
 
     def __post_init__(self) -> None:
@@ -106,6 +107,11 @@ class TargetTrainingConfig(TrainingConfig):
         at_least("training.vocab_size", self.vocab_size, MIN_VOCABULARY)
         check_heads(self.hidden_size, self.num_heads, self.num_kv_heads)
         check_positions(self.phases, self.max_positions)
+        if self.copy_circuit and self.init is None and self.num_kv_heads < 2:
+            raise UserError(
+                f"training.num_kv_heads={self.num_kv_heads}: the copy circuit needs 2; use "
+                "training.copy_circuit=false."
+            )
         if not 0.0 <= self.copy_share < 1.0:
             raise UserError(f"training.copy_share={self.copy_share} must lie in [0, 1).")
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from eagle_bench.training.circuits import lay_copy_circuit
 from eagle_bench.training.config import TargetTrainingConfig, TrainConfig
 from eagle_bench.training.corpus import END, PAD, Packer, token_id
 from eagle_bench.training.loop import Figures, Trainer
@@ -40,6 +41,8 @@ def build(config: TargetTrainingConfig, eos: int, pad: int) -> LlamaForCausalLM:
         for layer in model.model.layers:
             layer.self_attn.o_proj.weight.mul_(scale)
             layer.mlp.down_proj.weight.mul_(scale)
+    if config.copy_circuit:
+        lay_copy_circuit(model)
     return model
 
 

@@ -26,6 +26,8 @@ TARGET = [
     "training.intermediate_size=64",
     "training.vocab_size=300",
     "training.max_positions=256",
+    "training.copy_circuit=false",
+    "training.copy_share=0",
     "training.learning_rate=5e-3",
 ]
 HEAD = [
