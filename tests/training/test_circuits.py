@@ -2,8 +2,10 @@
 
 import random
 
+import pytest
 import torch
 
+from eagle_bench.errors import UserError
 from eagle_bench.training.config import TargetTrainingConfig
 from eagle_bench.training.corpus import copy_drill
 from eagle_bench.training.target import build
@@ -34,3 +36,8 @@ def test_the_circuit_fits_small_shapes() -> None:
     )
     model = build(config, eos=1, pad=0)
     assert all(weight.isfinite().all() for weight in model.parameters())
+
+
+def test_the_circuit_needs_two_kv_heads() -> None:
+    with pytest.raises(UserError, match="copy circuit needs 2"):
+        TargetTrainingConfig(name="target", num_kv_heads=1)

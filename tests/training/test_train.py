@@ -206,7 +206,6 @@ def test_refuses_a_head_that_cannot_be(
         ("training.vocab_size=100", "vocab_size=100 must be at least 260"),
         ("training.hidden_size=36", "does not fit a hidden size of 36"),
         ("training.init=nowhere", "training.init=nowhere is not a target's folder"),
-        ("training.num_kv_heads=1", "the copy circuit needs 2"),
         ("training.copy_share=1", "copy_share=1.0 must lie in"),
         ("training.phases=[]", "add up to 0"),
         ("training.betas=[0.9]", "betas=[0.9] must be two numbers"),
