@@ -131,7 +131,7 @@ class PromptLookupConfig(DrafterConfig):
 
 @dataclass
 class DraftModelConfig(DrafterConfig):
-    """Any causal LM with the target's tokenizer, in the folder `path`."""
+    """Any causal LM with the target's tokenizer; `path: null` is the embedded pair's."""
 
     path: str | None = None
     trust_remote_code: bool = False

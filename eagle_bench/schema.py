@@ -40,6 +40,7 @@ def register() -> None:
         store(group="decoding", name=f"{name}_schema", node=method)
     for name, training in {
         "target": t.TargetTrainingConfig,
+        "draft_model": t.DraftModelTrainingConfig,
         "eagle3": t.Eagle3TrainingConfig,
     }.items():
         store(group="training", name=f"{name}_schema", node=training)

@@ -1,4 +1,4 @@
-"""`python -m eagle_bench.train training=target|eagle3`: train a target, or a head for one."""
+"""`python -m eagle_bench.train training=target|draft_model|eagle3`: train a model or a head."""
 
 from __future__ import annotations
 

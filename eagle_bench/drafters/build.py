@@ -29,10 +29,18 @@ from eagle_bench.models.target import Target
 
 @dataclass
 class BuiltDrafter:
-    """A drafter with what its loader understood (plain data, empty for those without)."""
+    """A drafter with what its loader understood (plain data, empty for those without).
+
+    Attributes
+    ----------
+    max_positions : int or None
+        The most tokens of context that a draft model was made for.
+    """
+
 
     drafter: Drafter
     report: dict[str, Any] = field(default_factory=dict)
+    max_positions: int | None = None
 
 
 def check_combination(config: RunConfig) -> None:
@@ -91,7 +99,7 @@ def build_drafter(
 
             return BuiltDrafter(PromptLookupDrafter(config.max_ngram, config.min_ngram, device))
         case DraftModelConfig():
-            return _draft_model(config, target, dtype)
+            return _draft_model(config, target, assets, dtype)
         case OracleConfig():
             from eagle_bench.drafters.oracle import OracleDrafter
 
@@ -134,16 +142,16 @@ def _eagle3(
     return BuiltDrafter(drafter, loaded.report.plain())
 
 
-def _draft_model(config: DraftModelConfig, target: Target, dtype: DType) -> BuiltDrafter:
+def _draft_model(
+    config: DraftModelConfig, target: Target, assets: Path, dtype: DType
+) -> BuiltDrafter:
     from eagle_bench.drafters.draft_model import DraftModelDrafter
     from eagle_bench.models.load import load_model
 
-    if config.path is None:
-        raise UserError("drafter=draft_model needs drafter.path=FOLDER.")
     model = load_model(
         ModelConfig(
             name="draft_model",
-            path=config.path,
+            path=config.path or str(assets / "draft_model"),
             trust_remote_code=config.trust_remote_code,
         ),
         dtype,
@@ -153,11 +161,13 @@ def _draft_model(config: DraftModelConfig, target: Target, dtype: DType) -> Buil
     )
     if model.tokenizer.get_vocab() != target.tokenizer.get_vocab():
         raise UserError(
-            f"drafter.path={model.spec.name} has another tokenizer than the target "
-            f"{target.spec.name}; a draft model must share it."
+            f"The draft model {model.spec.name} has another tokenizer than the target "
+            f"{target.spec.name}; set drafter.path to a model that shares it."
         )
     drafter = DraftModelDrafter(model, target.spec.vocab_size)
-    return BuiltDrafter(drafter, {"parameters": model.spec.parameters})
+    return BuiltDrafter(
+        drafter, {"parameters": model.spec.parameters}, max_positions=model.spec.max_positions
+    )
 
 
 def _widest(decoding: DecodingConfig) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any, Protocol
+
+import torch
 
 from eagle_bench.config import RunConfig, plain
 from eagle_bench.data.chat import ChatFormat, opening
@@ -59,13 +62,27 @@ def run_job(config: RunConfig, folder: Path, loader: Loader, watcher: Watcher) -
             store.fail(str(error), settings, provenance)
             raise
         except (RuntimeError, MemoryError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = _reason(error, config)
             store.fail(reason, settings, provenance)
-            raise RunFailure(f"the run failed: {reason}") from error
+            failure = RunFailure(f"the run failed: {reason}")
+            failure.add_note(traceback.format_exc())
+            error.__traceback__ = None  # Its frames hold caches, and a sweep keeps its failures.
+            raise failure from error
         provenance["clocks"]["after"] = clocks(str(session.target.spec.device))
         provenance["loads"] = {"done": loader.loads, "saved": loader.saved}
         summary = _summary(config, session, prompts, store, provenance)
         return store.finish(summary, settings, provenance)
+
+
+def _reason(error: RuntimeError | MemoryError, config: RunConfig) -> str:
+    """One line; memory that ran out is told with the settings that need less of it."""
+    line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in line:
+        return (
+            f"out of memory with batch_size={config.batch_size} and gen_len={config.gen_len}; "
+            f"lower one of them ({line})"
+        )
+    return line
 
 
 def _measure(

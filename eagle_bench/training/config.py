@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from omegaconf import MISSING
 
@@ -88,6 +89,8 @@ class TargetTrainingConfig(TrainingConfig):
     `copy_share` of the rows are copy drills (random tokens that repeat) that keep it general.
     """
 
+    min_layers: ClassVar[int] = MIN_LAYERS
+
     vocab_size: int = 768
     hidden_size: int = 128
     intermediate_size: int = 384
@@ -103,7 +106,7 @@ class TargetTrainingConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("training.num_layers", self.num_layers, MIN_LAYERS)
+        at_least("training.num_layers", self.num_layers, self.min_layers)
         at_least("training.vocab_size", self.vocab_size, MIN_VOCABULARY)
         check_heads(self.hidden_size, self.num_heads, self.num_kv_heads)
         check_positions(self.phases, self.max_positions)
@@ -114,6 +117,13 @@ class TargetTrainingConfig(TrainingConfig):
             )
         if not 0.0 <= self.copy_share < 1.0:
             raise UserError(f"training.copy_share={self.copy_share} must lie in [0, 1).")
+
+
+@dataclass
+class DraftModelTrainingConfig(TargetTrainingConfig):
+    """A draft model: a target's little sibling on the same corpus, with the same tokenizer."""
+
+    min_layers: ClassVar[int] = 2
 
 
 @dataclass
