@@ -69,7 +69,12 @@ def _with_paths(training: Any) -> Any:
         training = replace(training, target=training.target or str(ASSETS / "target"))
         _check_head_fits(training)
     elif training.init is not None:
-        _read_target("training.init", training.init)
+        layers = _read_target("training.init", training.init).num_hidden_layers
+        if layers > training.num_layers:
+            raise UserError(
+                f"training.init={training.init} has {layers} layers, more than "
+                f"training.num_layers={training.num_layers}; a target can only grow."
+            )
     return training
 
 

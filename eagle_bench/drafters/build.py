@@ -37,7 +37,6 @@ class BuiltDrafter:
         The most tokens of context that a draft model was made for.
     """
 
-
     drafter: Drafter
     report: dict[str, Any] = field(default_factory=dict)
     max_positions: int | None = None

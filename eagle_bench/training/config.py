@@ -84,7 +84,8 @@ class TrainingConfig:
 class TargetTrainingConfig(TrainingConfig):
     """A Llama-shaped target on the generated instruction corpus.
 
-    `init` is the folder of a target to go on from, with its tokenizer and shape.
+    `init` is the folder of a target to go on from, with its tokenizer and width; it grows to
+    `num_layers` by layers that begin as the identity.
     With `copy_circuit` a fresh model starts with a circuit that copies from its context, and
     `copy_share` of the rows are copy drills (random tokens that repeat) that keep it general.
     """

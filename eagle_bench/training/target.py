@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from eagle_bench.training.circuits import lay_copy_circuit
 from eagle_bench.training.config import TargetTrainingConfig, TrainConfig
 from eagle_bench.training.corpus import END, PAD, Packer, token_id
+from eagle_bench.training.growth import grow
 from eagle_bench.training.loop import Figures, Trainer
 from eagle_bench.training.tokenizer import as_pretrained, train_tokenizer
 
@@ -57,6 +58,7 @@ def train_target(run: TrainConfig, config: TargetTrainingConfig, device: str) ->
     else:
         tokenizer = AutoTokenizer.from_pretrained(config.init).backend_tokenizer
         model = LlamaForCausalLM.from_pretrained(config.init, dtype=torch.float32)
+        model = grow(model, config.num_layers)
     model.to(device)
 
     def loss(index: int, rows: int, seq_len: int) -> tuple[Tensor, Figures]:

@@ -29,7 +29,7 @@ def main(folder: str) -> None:
         prompts=("exact", "size"), exact=("exact", "sum"), ended_by_eos=("ended", "sum")
     )
     table.loc["all"] = table.sum()
-    print(table.to_markdown())
+    print(table.to_string())
 
 
 if __name__ == "__main__":
