@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from eagle_bench import load_results
 from eagle_bench.run import main
+from eagle_bench.schema import ASSETS
 
 QUICK = ("tracker=none", "num_samples=2", "gen_len=12", "stop=length", "threads=1")
 
@@ -127,3 +129,39 @@ def test_help_and_cfg_answer_at_once_and_import_no_torch() -> None:
         assert done.returncode == 0, done.stderr
         assert time.monotonic() - began_s < 10
         assert "gen_len" in done.stdout
+
+
+def test_the_embedded_draft_model_drafts(tmp_path: Path) -> None:
+    done = run(tmp_path, *QUICK, "drafter=draft_model", "decoding=tree", "output=json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout.splitlines()[-1])["summary"]
+    assert summary["lossless"]["exact_share"] == 1.0
+    assert summary["arms"]["tree"]["tau"] > 1.5
+
+
+def short_draft_model(folder: Path, positions: int) -> Path:
+    """The embedded draft model, made for so many positions only."""
+    shutil.copytree(ASSETS / "draft_model", folder)
+    settings = json.loads((folder / "config.json").read_text())
+    settings["max_position_embeddings"] = positions
+    (folder / "config.json").write_text(json.dumps(settings))
+    return folder
+
+
+def test_a_draft_model_too_short_for_the_prompt_is_refused(tmp_path: Path) -> None:
+    folder = short_draft_model(tmp_path / "short", 40)
+    done = run(tmp_path, *QUICK, "drafter=draft_model", f"drafter.path={folder}")
+    assert done.returncode == 2
+    assert "beyond the draft model's 40 positions" in done.stderr
+
+
+def test_a_draft_model_with_another_tokenizer_is_refused(tmp_path: Path) -> None:
+    folder = short_draft_model(tmp_path / "other", 2048)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    one, two = list(vocabulary)[-2:]
+    vocabulary[one], vocabulary[two] = vocabulary[two], vocabulary[one]
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    done = run(tmp_path, *QUICK, "drafter=draft_model", f"drafter.path={folder}")
+    assert done.returncode == 2
+    assert "another tokenizer" in done.stderr

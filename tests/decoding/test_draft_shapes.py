@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from torch import Tensor
 from eagle_bench.config import AdaptiveConfig, AdaptiveRule, Proposal
 from eagle_bench.decoding.accept import accept_greedy
 from eagle_bench.decoding.draft import Draft, chain_draft, no_draft, tree_draft
-from eagle_bench.decoding.methods.adaptive import Adaptive
+from eagle_bench.decoding.methods.adaptive import Adaptive, Throughput
 from eagle_bench.decoding.methods.grow import grow
 from eagle_bench.decoding.methods.method import Proposing
 from eagle_bench.decoding.methods.static_tree import StaticTree
@@ -255,28 +258,62 @@ def test_confidence_ends_the_draft_under_the_threshold(threshold: float) -> None
         assert tuple(draft.tokens[0].tolist()) == path
 
 
+def rounds_of_throughput(
+    level_s: float, accept: Callable[[float], float], sure: Callable[[], float]
+) -> list[tuple[int, int]]:
+    """(depth, accepted) of 400 rounds; a round takes 1 + level_s * depth seconds.
+
+    A drafted token is right with probability `accept(claim)`, `sure` being the drafter's claim.
+    """
+    rule = Throughput(AdaptiveConfig(name="adaptive", max_draft_len=8))
+    draw = random.Random(1)
+    seen = []
+    for _ in range(400):
+        longest, depth, score = rule.depth(), 0, 0.0
+        right: list[bool] = []
+        while True:
+            claim = sure()
+            right.append(draw.random() < accept(claim))
+            depth, score = depth + 1, score + math.log(claim)
+            if depth == longest or not rule.keep_going(score):
+                break
+        accepted = [*right, False].index(False)
+        rule.observe(depth, [accepted], 1 + level_s * depth)
+        seen.append((depth, accepted))
+    return seen
+
+
 @pytest.mark.parametrize(("accept", "level_s", "best"), [
     (0.95, 0.02, 8), (0.9, 0.25, None), (0.3, 0.5, 1), (0.05, 0.2, 1),
 ])  # fmt: skip
 def test_throughput_finds_the_best_depth(accept: float, level_s: float, best: int | None) -> None:
-    """Each draft token is right with `accept`; a round takes 1 + level_s * depth seconds."""
-    method = adaptive(AdaptiveRule.throughput, max_draft_len=8)
-    draw = torch.Generator().manual_seed(1)
+    """A drafter that is always sure, and right with `accept`: one depth is best."""
+    late = rounds_of_throughput(level_s, lambda claim: accept, lambda: 1.0)[200:]
     rate = [
         sum(accept**k for k in range(depth + 1)) / (1 + level_s * depth) for depth in range(1, 9)
     ]
-    ideal = max(rate)
-    chosen = []
-    for _ in range(400):
-        depth = method.rule.depth()
-        right = torch.rand(depth, generator=draw) < accept
-        accepted = int(right.long().cumprod(0).sum())
-        method.observe(depth, [accepted], 1 + level_s * depth)
-        chosen.append(depth)
-    late = [rate[depth - 1] for depth in chosen[200:]]
-    assert sum(late) / len(late) > 0.95 * ideal
+    chosen = [depth for depth, _ in late]
+    assert sum(rate[depth - 1] for depth in chosen) / len(chosen) > 0.95 * max(rate)
     if best is not None:
-        assert max(set(chosen[200:]), key=chosen[200:].count) == best
+        assert max(set(chosen), key=chosen.count) == best
+
+
+@pytest.mark.parametrize("boast", [1.0, 0.5])
+def test_throughput_beats_every_fixed_depth_where_the_drafter_knows_its_chances(
+    boast: float,
+) -> None:
+    """Half the tokens are sure and half are guesses; `boast` under 1 claims too much for these."""
+    draw = random.Random(2)
+    level_s, chances = 0.15, (0.98, 0.2)
+    late = rounds_of_throughput(
+        level_s,
+        lambda claim: claim if claim > 0.9 else claim ** (1 / boast),
+        lambda: chances[0] if draw.random() < 0.5 else chances[1] ** boast,
+    )[100:]
+    reached = sum(1 + accepted for _, accepted in late) / sum(1 + level_s * d for d, _ in late)
+    mean = sum(chances) / 2
+    fixed = [sum(mean**k for k in range(d + 1)) / (1 + level_s * d) for d in range(1, 9)]
+    assert reached > 1.02 * max(fixed)
 
 
 @pytest.mark.parametrize("rule", AdaptiveRule)

@@ -76,54 +76,62 @@ class Confidence:
 
 
 class Throughput:
-    """Chooses the depth with the most expected tokens per second.
+    """Drafts on as long as one more level is worth its time.
 
-    Round seconds are fitted as a + b * depth from the rounds seen; the share of rounds that
-    accept at least k tokens comes from running conditional rates, each smoothed towards the
-    rate over all positions. The first rounds try several depths so that b can be known.
+    Tokens per second are highest where a level's expected tokens equal its seconds times the
+    tokens per second reached (the marginal value theorem; Charnov, 1976). Round seconds are
+    fitted as a + b * depth from the rounds seen; that a path is accepted through its next level
+    is expected from the drafter's probability of the path so far, corrected by how often such
+    paths were accepted at that depth. A drafter that is always sure is thus judged by its
+    record alone. The first rounds try several depths so that b can be known.
     """
 
     DECAY = 0.98
     PRIOR = 4.0
 
     def __init__(self, config: AdaptiveConfig) -> None:
-        self.config = config
         self.longest = config.max_draft_len
-        self.offered = np.zeros(self.longest)
-        self.hits = np.zeros(self.longest)
+        self.promised = np.zeros(self.longest)
+        self.kept = np.zeros(self.longest)
         self.moments = np.zeros(5)
-        self.trials = [config.start_draft_len, self.longest, 1] * 3
+        self.tokens = 0.0
+        self.trials = [min(config.start_draft_len, self.longest), self.longest, 1] * 3
+        self._paths: list[float] = []
+        self._price = 0.0
 
     def depth(self) -> int:
+        self._paths = [1.0]
         if self.trials:
-            return min(self.trials[-1], self.longest)
-        fixed_s, level_s = self._seconds()
-        overall = (self.hits.sum() + 1.0) / (self.offered.sum() + 2.0)
-        rates = (self.hits + self.PRIOR * overall) / (self.offered + self.PRIOR)
-        tokens = 1.0 + np.cumsum(np.cumprod(rates))
-        depths = np.arange(1, self.longest + 1)
-        return int(np.argmax(tokens / (fixed_s + level_s * depths))) + 1
+            return self.trials[-1]
+        n, x, y, xx, xy = self.moments
+        spread = n * xx - x * x
+        level_s = max((n * xy - x * y) / spread, 0.0) if spread > 1e-9 * n * xx else 0.0
+        self._price = level_s * self.tokens / y
+        return self.longest
 
     def keep_going(self, score: float) -> bool:
-        return True
+        self._paths.append(math.exp(score))
+        if self.trials:
+            return True
+        level = len(self._paths) - 1
+        overall = (self.kept.sum() + 1.0) / (self.promised.sum() + 2.0)
+        record = (self.kept[level] + self.PRIOR * overall) / (self.promised[level] + self.PRIOR)
+        return bool(record * self._paths[level] >= self._price)
 
     def observe(self, depth: int, accepted: list[int], seconds: float) -> None:
         if self.trials:
             self.trials.pop()
-        self.offered *= self.DECAY
-        self.hits *= self.DECAY
-        for count in accepted:
-            self.offered[: min(count + 1, depth)] += 1
-            self.hits[:count] += 1
+        rows = len(accepted)
+        self.promised *= self.DECAY
+        self.kept *= self.DECAY
+        self.promised[:depth] += self._paths[:depth]
+        self.kept[:depth] += [
+            sum(count > level for count in accepted) / rows for level in range(depth)
+        ]
+        tokens = 1.0 + sum(accepted) / rows
         sums = [1.0, depth, seconds, depth * depth, depth * seconds]
         self.moments = self.moments * self.DECAY + np.array(sums)
-
-    def _seconds(self) -> tuple[float, float]:
-        """Least squares over the decayed rounds: seconds of a round, and of one more level."""
-        n, x, y, xx, xy = self.moments
-        spread = n * xx - x * x
-        slope = max((n * xy - x * y) / spread, 0.0) if spread > 1e-9 * n * xx else 0.0
-        return max((y - slope * x) / n, 1e-9), slope
+        self.tokens = self.tokens * self.DECAY + tokens
 
 
 RULES: dict[AdaptiveRule, Callable[[AdaptiveConfig], Rule]] = {
@@ -139,7 +147,7 @@ class Adaptive:
     def __init__(self, config: AdaptiveConfig, proposing: Proposing) -> None:
         self.name = "adaptive"
         self.rule: Rule = RULES[config.rule](config)
-        self.checks = config.rule is AdaptiveRule.confidence
+        self.checks = config.rule is not AdaptiveRule.ema
         self.max_nodes = max(config.max_draft_len, *config.candidates)
         self.max_extended = self.max_nodes
         self.proposing = proposing
