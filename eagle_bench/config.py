@@ -108,13 +108,19 @@ class DrafterConfig:
 
 @dataclass
 class Eagle3Config(DrafterConfig):
-    """An EAGLE head from a checkpoint folder; `path: null` is the embedded head."""
+    """An EAGLE head from a checkpoint folder; `path: null` is the embedded head.
+
+    Null in `aux_layers`, `rope_theta` and the norm flags means: as the folder says.
+    """
 
     path: str | None = None
     vocab_mapping: str | None = None
     aux_layers: list[int] | None = None
     attention: Attention = Attention.sdpa
     embedding_key: str | None = None
+    rope_theta: float | None = None
+    norm_before_residual: bool | None = None
+    norm_output: bool | None = None
 
 
 @dataclass
@@ -154,7 +160,11 @@ class RandomConfig(DrafterConfig):
 
 @dataclass
 class DatasetConfig:
-    """Prompts: a local JSONL/JSON/parquet file, a hub dataset, or the embedded 80."""
+    """Prompts: a local JSONL/JSON/parquet file, a hub dataset, or the embedded 80.
+
+    `skip_long` leaves out, and counts, prompts that do not fit into the target's positions
+    together with `gen_len`; otherwise one such prompt stops the run.
+    """
 
     name: str = MISSING
     path: str | None = None
@@ -164,6 +174,7 @@ class DatasetConfig:
     categories: list[str] | None = None
     shuffle: bool = False
     multi_turn: bool = False
+    skip_long: bool = False
     enable_thinking: bool | None = None
 
 
@@ -283,8 +294,12 @@ class TrackerConfig:
 
 @dataclass
 class MeasureConfig:
-    """How warm-up, intervals and the grading of differences are done."""
+    """How warm-up, intervals and the grading of differences are done.
 
+    With `preflight` every run first asks its EAGLE head whether it is read as it was trained.
+    """
+
+    preflight: bool = True
     warmup_max: int = 4
     bootstrap_resamples: int = 2000
     confidence: float = 0.95

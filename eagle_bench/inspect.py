@@ -1,7 +1,10 @@
 """`python -m eagle_bench.inspect drafter.path=DIR [model.path=DIR] [--json]`: what is this head?
 
 Further settings, named as in a run: `drafter.vocab_mapping`, `drafter.embedding_key`,
-`drafter.aux_layers=[2,6,9]`, `model.trust_remote_code=true`. No model weights are loaded.
+`drafter.aux_layers=[2,6,9]`, `drafter.rope_theta=1e6`, `drafter.norm_before_residual=true`,
+`drafter.norm_output=true`, `model.trust_remote_code=true`. When the head fits the model, both
+are loaded and the head is asked whether it is read as it was trained; `preflight=false` leaves
+that out and loads no weights but the head's.
 """
 
 from __future__ import annotations
@@ -20,12 +23,25 @@ from eagle_bench.drafters.heads.check import check_fits
 from eagle_bench.drafters.heads.formats import load_head
 from eagle_bench.drafters.heads.report import LoadReport
 from eagle_bench.errors import UserError
+from eagle_bench.schema import ASSETS
 
+CHOICES = (
+    "vocab_mapping",
+    "embedding_key",
+    "aux_layers",
+    "rope_theta",
+    "norm_before_residual",
+    "norm_output",
+)
 SETTINGS = {
     "drafter.path": str,
     "drafter.vocab_mapping": str,
     "drafter.embedding_key": str,
     "drafter.aux_layers": list,
+    "drafter.rope_theta": float,
+    "drafter.norm_before_residual": bool,
+    "drafter.norm_output": bool,
+    "preflight": bool,
     "model.path": str,
     "model.trust_remote_code": bool,
 }
@@ -66,6 +82,8 @@ def parse(arguments: Sequence[str]) -> dict[str, Any]:
         if not equals or key not in SETTINGS:
             raise UserError(f"{argument!r} is no setting; known: {', '.join(SETTINGS)}, --json.")
         value = text if SETTINGS[key] is str else yaml.safe_load(text)
+        if SETTINGS[key] is float and isinstance(value, int | str):
+            value = _number(value)
         if not isinstance(value, SETTINGS[key]):
             raise UserError(f"{argument!r} should be a {SETTINGS[key].__name__}.")
         settings[key] = value
@@ -75,15 +93,12 @@ def parse(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def inspect(settings: dict[str, Any]) -> dict[str, Any]:
-    """The loader's report, with `model`, `fits` (null without a model) and `misfit`."""
+    """The loader's report, with `model`, `fits` (null without a model), `misfit`, `preflight`."""
     path = settings.get("model.path")
     shape = _shape(path, settings.get("model.trust_remote_code", False)) if path else None
-    choices: dict[str, Any] = {
-        name: settings.get(f"drafter.{name}")
-        for name in ("vocab_mapping", "embedding_key", "aux_layers")
-    }
+    choices: dict[str, Any] = {name: settings.get(f"drafter.{name}") for name in CHOICES}
     loaded = load_head(settings["drafter.path"], **choices)
-    report, fits, misfit = loaded.report, None, None
+    report, fits, misfit, asked = loaded.report, None, None, None
     if shape is not None:
         try:
             check_fits(loaded.config, shape)
@@ -91,7 +106,17 @@ def inspect(settings: dict[str, Any]) -> dict[str, Any]:
             fits = True
         except UserError as error:
             fits, misfit = False, str(error)
-    return report.plain() | {"model": path, "fits": fits, "misfit": misfit}
+    if fits and settings.get("preflight", True):
+        try:
+            asked = _preflight(settings, choices)
+        except UserError as error:
+            asked = {"verdict": "not asked", "sentence": str(error), "tried": []}
+    return report.plain() | {
+        "model": path,
+        "fits": fits,
+        "misfit": misfit,
+        "preflight": asked,
+    }
 
 
 def render(document: dict[str, Any]) -> Table:
@@ -134,9 +159,46 @@ def render(document: dict[str, Any]) -> Table:
     if document["fits"] is not None:
         verdict = "yes" if document["fits"] else f"no: {document['misfit']}"
         table.add_row("Fits the target", f"{verdict} ({document['model']})")
+    if document["preflight"]:
+        found = document["preflight"]
+        table.add_row("Pre-flight", f"{found['verdict']}: {found['sentence']}")
+        for other in found["tried"]:
+            says = f"{other['accuracy']:.1%}, loss {other['loss']:.2f}"
+            table.add_row("", f"{other['name']}: {says}")
     for warning in report.warnings:
         table.add_row("Warning", warning)
     return table
+
+
+def _number(text: int | str) -> float | str:
+    """YAML takes 1e6 for a word."""
+    try:
+        return float(text)
+    except ValueError:
+        return str(text)
+
+
+def _preflight(settings: dict[str, Any], choices: dict[str, Any]) -> dict[str, Any]:
+    """What the head itself says on the embedded prompts, read with `choices`."""
+    from eagle_bench.config import DatasetConfig, DType, Eagle3Config, ModelConfig
+    from eagle_bench.data.chat import chat_format, opening
+    from eagle_bench.data.loader import load_prompts
+    from eagle_bench.drafters.build import load_eagle_head
+    from eagle_bench.measure.preflight import PROMPTS, preflight
+    from eagle_bench.models.load import load_target, resolve_device
+
+    model = ModelConfig(
+        name="local",
+        path=settings["model.path"],
+        trust_remote_code=settings.get("model.trust_remote_code", False),
+    )
+    target = load_target(model, ASSETS / "target", DType.auto, resolve_device("auto"))
+    drafter = Eagle3Config(name="eagle3", path=settings["drafter.path"], **choices)
+    head = load_eagle_head(drafter, target, ASSETS).head
+    chat = chat_format(target.tokenizer, "auto", None)
+    prompts = load_prompts(DatasetConfig(name="embedded"), PROMPTS, 0).prompts
+    encoded = [chat.encode(opening(prompt)) for prompt in prompts]
+    return preflight(head, target, encoded).plain()
 
 
 def _shape(path: str, trust_remote_code: bool) -> ModelShape:

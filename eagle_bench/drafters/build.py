@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eagle_bench.config import (
     DecodingConfig,
@@ -26,6 +26,9 @@ from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.errors import UserError
 from eagle_bench.models.target import Target
 
+if TYPE_CHECKING:
+    from eagle_bench.drafters.heads.formats import LoadedHead
+
 
 @dataclass
 class BuiltDrafter:
@@ -35,11 +38,14 @@ class BuiltDrafter:
     ----------
     max_positions : int or None
         The most tokens of context that a draft model was made for.
+    preflight : dict or None
+        What `measure/preflight.py` found, once it was asked.
     """
 
     drafter: Drafter
     report: dict[str, Any] = field(default_factory=dict)
     max_positions: int | None = None
+    preflight: dict[str, Any] | None = None
 
 
 def check_combination(config: RunConfig) -> None:
@@ -110,10 +116,14 @@ def build_drafter(
     raise AssertionError(f"no drafter is built from {type(config).__name__}")
 
 
-def _eagle3(
-    config: Eagle3Config, decoding: DecodingConfig, target: Target, assets: Path
-) -> BuiltDrafter:
-    from eagle_bench.drafters.eagle3 import Eagle3Drafter
+def load_eagle_head(config: Eagle3Config, target: Target, assets: Path) -> LoadedHead:
+    """The head ready to run beside `target`, which is told what features it reads.
+
+    Raises
+    ------
+    UserError
+        No such head, or it does not fit the target.
+    """
     from eagle_bench.drafters.heads.formats import load_head
 
     if config.path is None and config.name != "embedded":
@@ -125,19 +135,31 @@ def _eagle3(
         embedding_key=config.embedding_key,
         aux_layers=config.aux_layers,
         attention=config.attention,
+        rope_theta=config.rope_theta,
+        norm_before_residual=config.norm_before_residual,
+        norm_output=config.norm_output,
     )
+    head = loaded.head.to(device=target.spec.device, dtype=target.spec.dtype).eval()
+    head.requires_grad_(False)
+    if head.lm_head is None:
+        head.attach_lm_head(target.lm_head)
+    target.set_aux_layers(loaded.config.features_of(target.spec.num_layers))
+    return loaded
+
+
+def _eagle3(
+    config: Eagle3Config, decoding: DecodingConfig, target: Target, assets: Path
+) -> BuiltDrafter:
+    from eagle_bench.drafters.eagle3 import Eagle3Drafter
+
+    loaded = load_eagle_head(config, target, assets)
     widest = _widest(decoding)
     if widest > loaded.config.draft_vocab_size:
         raise UserError(
             f"decoding asks for {widest} children of a node; the head's draft vocabulary has "
             f"only {loaded.config.draft_vocab_size} tokens."
         )
-    head = loaded.head.to(device=target.spec.device, dtype=target.spec.dtype).eval()
-    head.requires_grad_(False)
-    if head.lm_head is None:
-        head.attach_lm_head(target.lm_head)
-    target.set_aux_layers(loaded.config.features_of(target.spec.num_layers))
-    drafter = Eagle3Drafter(head, target, "eagle3")
+    drafter = Eagle3Drafter(loaded.head, target, "eagle3")
     return BuiltDrafter(drafter, loaded.report.plain())
 
 

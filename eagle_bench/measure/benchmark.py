@@ -124,15 +124,12 @@ class Benchmark:
         return Request(f"{prompt.id}/{turn}", tokens, self.config.gen_len)
 
     def _check_room(self, prompt: Prompt, tokens: int) -> None:
-        rooms = {"target": self.session.target.spec.max_positions}
-        if self.session.drafter.max_positions is not None:
-            rooms["draft model"] = self.session.drafter.max_positions
-        for role, room in rooms.items():
+        for role, room in self.session.rooms().items():
             if tokens + self.config.gen_len > room:
                 raise UserError(
                     f"prompt {prompt.id} has {tokens} tokens, and gen_len={self.config.gen_len} "
-                    f"more go beyond the {role}'s {room} positions; lower gen_len or drop that "
-                    "prompt."
+                    f"more go beyond the {role}'s {room} positions; lower gen_len, or leave such "
+                    "prompts out with dataset.skip_long=true."
                 )
 
     def _record_oracle(self, block: Block) -> None:

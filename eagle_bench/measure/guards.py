@@ -78,6 +78,8 @@ def inspect_all(
         narrow_affinity(provenance["threads"], provenance["cpu"]["affinity"]),
         throttled(provenance["clocks"]["before"], provenance["clocks"]["after"]),
     ]
+    if provenance.get("preflight"):
+        guards.append(misread_head(provenance["preflight"]))
     for arm, figures in summary["arms"].items():
         own = [row for row in rows if row.arm == arm]
         guards += [
@@ -222,6 +224,11 @@ def throttled(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> Gua
     if (later.get("gpu_throttle_mask") or 0) & THERMAL_BITS:
         fallen.append("the GPU reports thermal or power throttling")
     return Guard("throttled", not fallen, "; ".join(fallen) or "Clocks held.")
+
+
+def misread_head(preflight: Mapping[str, Any]) -> Guard:
+    """The head is read as it was trained, as far as its pre-flight can tell."""
+    return Guard("preflight", preflight["verdict"] == "fits", f"{preflight['sentence']}")
 
 
 def drifting(arm: str, drift: Mapping[str, float] | None) -> Guard:

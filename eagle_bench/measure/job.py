@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,10 +14,12 @@ from eagle_bench.data.chat import ChatFormat, opening
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.data.prompt import Prompt, PromptSet
 from eagle_bench.drafters.build import check_combination
+from eagle_bench.drafters.eagle3 import Eagle3Drafter
 from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.measure import guards, lossless
 from eagle_bench.measure.benchmark import Benchmark, Block
 from eagle_bench.measure.figures import summarise
+from eagle_bench.measure.preflight import PROMPTS, preflight
 from eagle_bench.measure.provenance import capture, clocks
 from eagle_bench.measure.rows import GenerationRow, RoundRow
 from eagle_bench.measure.session import Loader, Session
@@ -56,8 +59,16 @@ def run_job(config: RunConfig, folder: Path, loader: Loader, watcher: Watcher) -
             check_combination(config)
             prompts = load_prompts(config.dataset, config.num_samples, config.seed)
             session = loader.session(config)
+            if config.dataset.skip_long:
+                prompts = _fitting(prompts, session, config.gen_len)
+            for reason, count in prompts.skipped.items():
+                total = count + len(prompts.prompts)
+                watcher.say(f"{count} of {total} prompts left out: {reason}")
             provenance = _provenance(session, prompts)
-            _measure(Benchmark(config, session, prompts.prompts), store, watcher, provenance)
+            benchmark = Benchmark(config, session, prompts.prompts)
+            if config.measure.preflight:
+                provenance["preflight"] = _preflight(session, prompts, watcher)
+            _measure(benchmark, store, watcher, provenance)
         except UserError as error:
             store.fail(str(error), settings, provenance)
             raise
@@ -146,6 +157,37 @@ def _provenance(session: Session, prompts: PromptSet) -> dict[str, Any]:
         "chat_template": session.chat.name,
         "foreign_markers": list(session.chat.foreign_markers),
     }
+
+
+def _fitting(prompts: PromptSet, session: Session, gen_len: int) -> PromptSet:
+    """The prompts whose first turn leaves room for `gen_len` tokens; the others are counted."""
+    room = min(session.rooms().values()) - gen_len
+    kept = tuple(
+        prompt for prompt in prompts.prompts if len(session.chat.encode(opening(prompt))) <= room
+    )
+    if not kept:
+        raise UserError(
+            f"None of the {len(prompts.prompts)} prompts leaves room for gen_len={gen_len} tokens "
+            f"within {room + gen_len} positions; lower gen_len."
+        )
+    long = len(prompts.prompts) - len(kept)
+    skipped = prompts.skipped | ({"longer than the positions": long} if long else {})
+    return replace(prompts, prompts=kept, skipped=skipped)
+
+
+def _preflight(session: Session, prompts: PromptSet, watcher: Watcher) -> dict[str, Any] | None:
+    """What the EAGLE head says of how it is read; asked once for each loaded head."""
+    drafter = session.drafter.drafter
+    if not isinstance(drafter, Eagle3Drafter):
+        return None
+    if session.drafter.preflight is None:
+        encoded = [session.chat.encode(opening(prompt)) for prompt in prompts.prompts[:PROMPTS]]
+        session.drafter.preflight = preflight(drafter.head, session.target, encoded).plain()
+    found = session.drafter.preflight
+    watcher.say(
+        f"pre-flight {'ok' if found['verdict'] == 'fits' else 'WARNING'}: {found['sentence']}"
+    )
+    return found
 
 
 def _summary(

@@ -32,6 +32,13 @@ class Session:
     chat: ChatFormat
     checkpoints: dict[str, str]
 
+    def rooms(self) -> dict[str, int]:
+        """The most tokens of prompt and output, by who sets the limit."""
+        rooms = {"target": self.target.spec.max_positions}
+        if self.drafter.max_positions is not None:
+            rooms["draft model"] = self.drafter.max_positions
+        return rooms
+
 
 @dataclass
 class Loader:

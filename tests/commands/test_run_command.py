@@ -165,3 +165,18 @@ def test_a_draft_model_with_another_tokenizer_is_refused(tmp_path: Path) -> None
     done = run(tmp_path, *QUICK, "drafter=draft_model", f"drafter.path={folder}")
     assert done.returncode == 2
     assert "another tokenizer" in done.stderr
+
+
+def test_prompts_beyond_the_positions_can_be_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    texts = ["Name a color.", "word " * 3000]
+    file.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in texts))
+    given = (*QUICK, "dataset=jsonl", f"dataset.path={file}", "output=json")
+    refused = run(tmp_path, *given)
+    assert refused.returncode == 2
+    assert "dataset.skip_long=true" in refused.stderr
+    done = run(tmp_path, *given, "dataset.skip_long=true")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2 prompts left out: longer than the positions" in done.stderr
+    dataset = json.loads(done.stdout.splitlines()[-1])["provenance"]["dataset"]
+    assert (dataset["prompts"], dataset["skipped"]) == (1, {"longer than the positions": 1})

@@ -56,7 +56,9 @@ def load_head(
     embedding_key: str | None = None,
     aux_layers: list[int] | None = None,
     attention: Attention = Attention.sdpa,
-    **overrides: Any,
+    rope_theta: float | None = None,
+    norm_before_residual: bool | None = None,
+    norm_output: bool | None = None,
 ) -> LoadedHead:
     """The head in the folder `path`, on the CPU, in the dtype of its `fc`.
 
@@ -73,8 +75,8 @@ def load_head(
         target's tensor, as in SpecForge, and changes nothing here.
     aux_layers : list of int or None
         Layers whose input the head reads, in place of the config's.
-    **overrides
-        Fields of `HeadConfig` to replace, of those that change no shape.
+    rope_theta, norm_before_residual, norm_output
+        In place of the config's; None keeps that.
 
     Raises
     ------
@@ -100,7 +102,10 @@ def load_head(
     aux = read_aux_layers(raw, form, aux_layers, target.num_layers if target else None)
     if config.generation != 3:
         aux = AuxLayers(None, "EAGLE-1/2 reads the final hidden state")
-    config = replace(config, aux_layers=aux.layers, **overrides)
+    flags = {"norm_before_residual": norm_before_residual, "norm_output": norm_output}
+    said: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    rope = config.rope if rope_theta is None else replace(config.rope, theta=rope_theta)
+    config = replace(config, aux_layers=aux.layers, rope=rope, **said)
     if target is not None:
         check_fits(config, target)
     if config.own_embeddings and EMBEDDINGS not in weights:

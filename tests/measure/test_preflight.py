@@ -1,0 +1,128 @@
+"""Faults planted in the embedded head are found, and the fix that is named heals them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from eagle_bench.config import DatasetConfig, DType, Eagle3Config, ModelConfig
+from eagle_bench.data.chat import chat_format, opening
+from eagle_bench.data.loader import load_prompts
+from eagle_bench.drafters.build import load_eagle_head
+from eagle_bench.errors import UserError
+from eagle_bench.inspect import inspect, parse
+from eagle_bench.measure.preflight import PROMPTS, Preflight, preflight
+from eagle_bench.models.load import load_target
+from eagle_bench.models.target import Target
+from eagle_bench.schema import ASSETS
+
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def target() -> Target:
+    model = ModelConfig(name="embedded")
+    return load_target(model, ASSETS / "target", DType.float32, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def prompts(target: Target) -> list[list[int]]:
+    chat = chat_format(target.tokenizer, "auto", None)
+    chosen = load_prompts(DatasetConfig(name="embedded"), PROMPTS, 0).prompts
+    return [chat.encode(opening(prompt)) for prompt in chosen]
+
+
+def ask(target: Target, prompts: list[list[int]], **settings: Any) -> Preflight:
+    """The pre-flight of the embedded head, or of `path`, with settings of the drafter."""
+    head = load_eagle_head(Eagle3Config(name="embedded", **settings), target, ASSETS).head
+    return preflight(head, target, prompts)
+
+
+def relabelled(folder: Path, **changes: object) -> Path:
+    """A copy of the embedded head whose config.json says something else."""
+    shutil.copytree(ASSETS / "eagle3", folder)
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def healthy(target: Target, prompts: list[list[int]]) -> Preflight:
+    return ask(target, prompts)
+
+
+def test_the_embedded_head_is_read_as_it_was_trained(healthy: Preflight) -> None:
+    assert healthy.verdict == "fits", healthy.sentence
+    assert healthy.accuracy > 0.6 > 3 * healthy.chance
+    assert healthy.tokens > 200
+    assert len(healthy.by_step) == 3
+    assert min(other.loss for other in healthy.tried) > healthy.loss
+
+
+FAULTS = {
+    "aux layers one too low": ({"aux_layers": [1, 9, 16]}, "drafter.aux_layers=[2,10,17]"),
+    "aux layers one too high": ({"aux_layers": [3, 11, 18]}, "drafter.aux_layers=[2,10,17]"),
+    "norm_before_residual": (
+        {"norm_before_residual": True},
+        "drafter.norm_before_residual=false",
+    ),
+    "norm_output": ({"norm_output": True}, "drafter.norm_output=false"),
+    "RoPE base": ({"rope_theta": 1e6}, "drafter.rope_theta=10000"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found_and_its_fix_named(
+    fault: str, target: Target, prompts: list[list[int]], healthy: Preflight
+) -> None:
+    settings, fix = FAULTS[fault]
+    found = ask(target, prompts, **settings)
+    assert found.verdict == "misread", found.sentence
+    assert found.sentence.endswith(f"set {fix}."), found.sentence
+    assert found.loss > healthy.loss
+    assert f"(loss {healthy.loss:.2f})" in found.sentence
+
+
+def test_two_faults_at_once(target: Target, prompts: list[list[int]]) -> None:
+    found = ask(target, prompts, aux_layers=[3, 11, 18], rope_theta=1e6)
+    assert "drafter.rope_theta=10000" in found.sentence
+    assert "drafter.aux_layers=[2,10,17]" in found.sentence
+
+
+def test_a_dropped_vocabulary_map(target: Target, prompts: list[list[int]], tmp_path: Path) -> None:
+    folder = relabelled(tmp_path / "head")
+    tensors = load_file(folder / WEIGHTS)
+    mapping = {name: tensors.pop(name) for name in ("d2t", "t2d")}
+    save_file(tensors | {"d2t": torch.zeros_like(mapping["d2t"])}, folder / WEIGHTS)
+    torch.save(mapping, tmp_path / "mapping.pt")
+    found = ask(target, prompts, path=str(folder))
+    assert found.verdict == "unmapped", found.sentence
+    assert "drafter.vocab_mapping=FILE.pt" in found.sentence
+    mended = ask(target, prompts, path=str(folder), vocab_mapping=str(tmp_path / "mapping.pt"))
+    assert mended.verdict == "fits"
+
+
+def test_a_head_that_knows_nothing(target: Target, prompts: list[list[int]]) -> None:
+    head = load_eagle_head(Eagle3Config(name="embedded"), target, ASSETS).head
+    torch.manual_seed(0)
+    for weight in head.parameters():
+        torch.nn.init.normal_(weight, std=0.05)
+    found = preflight(head, target, prompts)
+    assert found.verdict == "chance"
+    assert "set drafter" not in found.sentence
+
+
+def test_inspect_says_what_the_preflight_found(tmp_path: Path) -> None:
+    folder = relabelled(tmp_path / "head", rope_theta=1e6, rope_parameters=None)
+    words = [f"drafter.path={folder}", f"model.path={ASSETS / 'target'}"]
+    asked = inspect(parse(words))["preflight"]
+    assert asked["verdict"] == "misread"
+    assert asked["sentence"].endswith("set drafter.rope_theta=10000.")
+    assert inspect(parse([*words, "drafter.rope_theta=1e4"]))["preflight"]["verdict"] == "fits"
+    assert inspect(parse([*words, "preflight=false"]))["preflight"] is None
+    with pytest.raises(UserError, match="should be a float"):
+        parse([*words, "drafter.rope_theta=high"])
