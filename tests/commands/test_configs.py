@@ -15,6 +15,7 @@ from eagle_bench.training.config import TrainConfig
 CONF = Path(schema.CONF)
 GROUPS = ("model", "drafter", "dataset", "decoding", "tracker", "sweep")
 CHOICES = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
+TRAININGS = sorted(file.stem for file in (CONF / "training").glob("*.yaml"))
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def test_every_choice_composes_and_validates(group: str, choice: str) -> None:
     assert isinstance(OmegaConf.to_object(config), RunConfig)
 
 
-@pytest.mark.parametrize("choice", ["target", "eagle3"])
+@pytest.mark.parametrize("choice", TRAININGS)
 def test_every_training_composes_and_validates(choice: str) -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", overrides=[f"training={choice}"])
@@ -38,4 +39,4 @@ def test_every_training_composes_and_validates(choice: str) -> None:
 
 def test_every_yaml_is_one_of_them() -> None:
     found = {(file.parent.name, file.stem) for file in CONF.glob("*/*.yaml")}
-    assert found == {*CHOICES, ("training", "target"), ("training", "eagle3")}
+    assert found == {*CHOICES, *(("training", name) for name in TRAININGS)}

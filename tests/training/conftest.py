@@ -21,6 +21,7 @@ BUDGET = [
 ]
 TARGET = [
     "training=target",
+    "training.init=null",
     "training.num_layers=7",
     "training.hidden_size=32",
     "training.intermediate_size=64",
