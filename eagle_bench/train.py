@@ -1,4 +1,4 @@
-"""`python -m eagle_bench.train training=shallow|target|draft_model|eagle3`: train a model or a head."""
+"""`python -m eagle_bench.train training=NAME`: train a target, a draft model or a head."""
 
 from __future__ import annotations
 

@@ -1,0 +1,123 @@
+"""Every family of targets that docs/targets.md names: the real classes, tiny and random.
+
+Chain and tree, with drafts that are mostly wrong and drafts that are right, say what the baseline
+says, and the baseline says what transformers' own `generate` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from tiny_models import CPU, VOCAB, generic_target
+
+from eagle_bench.config import Proposal
+from eagle_bench.decoding.generation import Request
+from eagle_bench.decoding.loop import Decoder
+from eagle_bench.decoding.methods.method import Proposing
+from eagle_bench.decoding.methods.tree import Tree
+from eagle_bench.decoding.sampling import Sampling
+from eagle_bench.drafters.draft_model import DraftModelDrafter
+from eagle_bench.drafters.drafter import Drafter
+from eagle_bench.drafters.nothing import NoDrafter
+from eagle_bench.drafters.random import RandomDrafter
+from eagle_bench.models.transformers_target import TransformersTarget
+
+NEW = 14
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 7,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "vocab_size": VOCAB,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.4,
+    "bos_token_id": None,
+    "eos_token_id": None,
+    "pad_token_id": None,
+}
+MOE = {"num_experts_per_tok": 2, "moe_intermediate_size": 24}
+MLA = {
+    "q_lora_rank": 16,
+    "kv_lora_rank": 12,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 8,
+    "n_routed_experts": 4,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+    "n_group": 1,
+    "topk_group": 1,
+    "num_key_value_heads": 4,
+}
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "Llama": ("Llama", {}),
+    "Qwen2": ("Qwen2", {}),
+    "Qwen3": ("Qwen3", {}),
+    "Qwen3-MoE": ("Qwen3Moe", {**MOE, "num_experts": 4}),
+    "Mistral": ("Mistral", {"sliding_window": None}),
+    "Mistral, sliding window": ("Mistral", {"sliding_window": 6}),
+    "Gemma": ("Gemma", {}),
+    "Gemma 2": ("Gemma2", {"sliding_window": 6}),
+    "Gemma 3": ("Gemma3", {"sliding_window": 6}),
+    "Phi": ("Phi", {}),
+    "Phi-3": ("Phi3", {"sliding_window": None}),
+    "gpt-oss": ("GptOss", {**MOE, "num_local_experts": 4, "sliding_window": 6}),
+    "DeepSeek-V2": ("DeepseekV2", {**MLA, **MOE, "topk_method": "greedy"}),
+    "DeepSeek-V3": ("DeepseekV3", {**MLA, **MOE}),
+}
+
+
+def tiny(family: str) -> Any:
+    """A random model of the family's own class."""
+    name, settings = FAMILIES[family]
+    kind = "Gemma3Text" if name == "Gemma3" else name
+    config = getattr(transformers, f"{kind}Config")(**SIZES | settings)
+    eager = name in ("GptOss", "Gemma2", "Gemma3")
+    config._attn_implementation = "eager" if eager else "sdpa"
+    torch.manual_seed(5)
+    model = getattr(transformers, f"{name}ForCausalLM")(config)
+    return model.eval().requires_grad_(False)
+
+
+def speak(
+    target: TransformersTarget, drafter: Drafter, method: Tree, batch: int
+) -> list[list[int]]:
+    prompts = torch.randint(VOCAB, (3, 9), generator=torch.Generator().manual_seed(1)).tolist()
+    requests = [Request(str(i), prompt[: 9 - 2 * i], NEW) for i, prompt in enumerate(prompts)]
+    decoder = Decoder(target, drafter, method, Sampling(), ignore_eos=True)
+    said = {each.request.key: each.tokens for each in decoder.generate(requests, batch)}
+    return [said[request.key] for request in requests]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_speculation_equals_the_baseline_equals_generate(family: str) -> None:
+    model = tiny(family)
+    target = generic_target(model)
+    proposing = Proposing(Proposal.greedy, Sampling())
+    baseline = speak(target, NoDrafter(), Tree("baseline", 0, 1, 0, proposing), 1)
+    prompts = torch.randint(VOCAB, (3, 9), generator=torch.Generator().manual_seed(1))
+    for index, said in enumerate(baseline):
+        prompt = prompts[index : index + 1, : 9 - 2 * index]
+        output = model.generate(
+            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=NEW, do_sample=False
+        )
+        assert said == output[0, prompt.shape[1] :].tolist()
+    itself = DraftModelDrafter(replace_spec(target), VOCAB)
+    for drafter in (itself, RandomDrafter(VOCAB, 0, CPU)):
+        for method in (Tree("chain", 3, 1, 3, proposing), Tree("tree", 3, 3, 9, proposing)):
+            for batch in (1, 3):
+                assert speak(target, drafter, method, batch) == baseline, (
+                    drafter.name,
+                    method.name,
+                )
+
+
+def replace_spec(target: TransformersTarget) -> TransformersTarget:
+    """The same model once more, as its own draft model."""
+    return TransformersTarget(target.model, target.tokenizer, replace(target.spec, name="draft"))
