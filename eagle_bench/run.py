@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -34,8 +39,18 @@ def job(config: RunConfig) -> None:
     SWEEP.refuse_suspect(result, strict=config.strict)
 
 
+def _keep_silent() -> None:
+    """Under `torchrun` every rank but the first works for rank 0's results alone."""
+    folder = tempfile.mkdtemp(prefix="eagle_bench_rank_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    sys.argv += [f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}"]
+    sys.argv += ["output=quiet", "tracker=none"]
+
+
 def main() -> None:
     """The console command `eagle-bench`."""
+    if os.environ.get("RANK", "0") != "0":
+        _keep_silent()
     try:
         hydra_command(job, "config")()
     finally:

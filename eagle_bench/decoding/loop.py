@@ -20,6 +20,7 @@ from eagle_bench.decoding.sampling import Sampling
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.models.cache import KVCache
 from eagle_bench.models.mask import attention_mask
+from eagle_bench.models.parallel import agreed
 from eagle_bench.models.target import Step, Target
 
 
@@ -145,7 +146,7 @@ class Decoder:
         self.phases.mark("commit")
         now_s = time.perf_counter()
         self.method.observe(
-            draft.depth, [verdict.accepted for verdict in verdicts], now_s - began_s
+            draft.depth, [verdict.accepted for verdict in verdicts], agreed(now_s - began_s)
         )
         for row, verdict, context in zip(self.rows, verdicts, contexts, strict=True):
             row.generation.draft_calls += draft_calls

@@ -115,12 +115,13 @@ def load_model(
             path, dtype=wanted, attn_implementation=config.attention.value, **options
         ),
     )
-    if config.device_map is None and not config.tensor_parallel:
+    spread = config.device_map is not None or config.tensor_parallel
+    if not spread and not getattr(model, "is_quantized", False):
         model = model.to(device)
     model.requires_grad_(False).eval()
     spec = _spec(model, tokenizer, path, wanted, device)
     generic = TransformersTarget(model, tokenizer, spec)
-    if config.implementation is Implementation.transformers or not fits(model):
+    if config.implementation is Implementation.transformers or spread or not fits(model):
         if lean_wanted:
             raise UserError(f"model.implementation=lean does not fit {path}; use auto.")
         return generic
@@ -222,6 +223,6 @@ def _or_refuse(key: str, path: str, what: str, load: Callable[[], Any]) -> Any:
 
     try:
         return load()
-    except (OSError, ValueError, SafetensorError, KeyError) as error:
+    except (OSError, ValueError, SafetensorError, KeyError, ImportError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise UserError(f"{key}={path}: the {what} cannot be loaded: {reason}") from error

@@ -1,0 +1,82 @@
+"""A target that lies on several devices or processes gives the same tokens."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from eagle_bench import load_results
+from eagle_bench.config import DType, ModelConfig
+from eagle_bench.errors import UserError
+from eagle_bench.models.load import load_target
+from eagle_bench.schema import ASSETS
+
+SETTINGS = (
+    *("drafter=prompt_lookup", "decoding=adaptive", "num_samples=2", "gen_len=24", "stop=length"),
+    *("tracker=none", "threads=1", "dtype=float32", "device=cpu"),
+)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("target") / "model"
+    config = LlamaConfig(
+        vocab_size=768,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=8,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        initializer_range=0.2,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(ASSETS / "target" / name, folder)
+    return folder
+
+
+def tokens(launcher: list[str], saved: Path, out: Path, *settings: str) -> list[list[int]]:
+    """What the baseline said in the one run that `out` then holds."""
+    command = [*launcher, "-m", "eagle_bench.run", "model=local", f"model.path={saved}", *SETTINGS]
+    done = subprocess.run(
+        [*command, *settings, f"output_dir={out}"],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    [result] = out.rglob("result.json")
+    assert json.loads(result.read_text())["summary"]["lossless"]["exact_share"] == 1.0
+    assert done.stdout.count("Accept Rate") == 2
+    rows = load_results(result.parent).generations
+    return [list(ids) for ids in rows[rows.arm == "baseline"].token_ids]
+
+
+def test_device_map_and_tensor_parallel_say_what_one_device_says(
+    saved: Path, tmp_path: Path
+) -> None:
+    python = [sys.executable]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    alone = tokens(python, saved, tmp_path / "alone")
+    assert tokens(python, saved, tmp_path / "map", "model.device_map=auto") == alone
+    both = tokens(torchrun, saved, tmp_path / "both", "model.tensor_parallel=true")
+    assert both == alone
+
+
+def test_a_quantised_target_without_its_package_is_refused(saved: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "quantised"
+    shutil.copytree(saved, folder)
+    settings = json.loads((folder / "config.json").read_text())
+    settings["quantization_config"] = {"quant_method": "awq", "bits": 4, "group_size": 32}
+    (folder / "config.json").write_text(json.dumps(settings))
+    model = ModelConfig(name="local", path=str(folder))
+    with pytest.raises(UserError, match="the weights cannot be loaded"):
+        load_target(model, ASSETS / "target", DType.float32, torch.device("cpu"))
