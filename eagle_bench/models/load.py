@@ -115,6 +115,11 @@ def load_model(
             path, dtype=wanted, attn_implementation=config.attention.value, **options
         ),
     )
+    if getattr(model, "_is_stateful", False):
+        raise UserError(
+            f"{key}={path} is a {type(model).__name__}, whose recurrent state cannot be rolled "
+            "back to the accepted tokens; use a target that is attention all through."
+        )
     spread = config.device_map is not None or config.tensor_parallel
     if not spread and not getattr(model, "is_quantized", False):
         model = model.to(device)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM
 
 from eagle_bench import load_results
-from eagle_bench.config import DType, ModelConfig
+from eagle_bench.config import Attention, DType, ModelConfig
 from eagle_bench.errors import UserError
 from eagle_bench.models.load import load_target
 from eagle_bench.schema import ASSETS
@@ -69,6 +69,17 @@ def test_device_map_and_tensor_parallel_say_what_one_device_says(
     assert tokens(python, saved, tmp_path / "map", "model.device_map=auto") == alone
     both = tokens(torchrun, saved, tmp_path / "both", "model.tensor_parallel=true")
     assert both == alone
+
+
+def test_a_recurrent_target_is_refused(saved: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mamba"
+    config = MambaConfig(vocab_size=768, hidden_size=32, num_hidden_layers=8, state_size=4)
+    MambaForCausalLM(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(saved / name, folder)
+    model = ModelConfig(name="local", path=str(folder), attention=Attention.eager)
+    with pytest.raises(UserError, match="recurrent state cannot be rolled back"):
+        load_target(model, ASSETS / "target", DType.float32, torch.device("cpu"))
 
 
 def test_a_quantised_target_without_its_package_is_refused(saved: Path, tmp_path: Path) -> None:
