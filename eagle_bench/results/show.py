@@ -12,6 +12,7 @@ from eagle_bench.results.collect import SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE, w
 from eagle_bench.results.job import Job
 from eagle_bench.results.plots import plot_run
 from eagle_bench.results.render import print_table
+from eagle_bench.results.report.write import write_report
 from eagle_bench.results.table import category_table, job_table
 from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord, make_tracker
 
@@ -50,6 +51,7 @@ def show_sweep(folder: Path, output: Output, tracker: TrackerConfig, say: Say) -
     make_tracker(tracker, folder, say).log_sweep(record)
     if output is Output.table:
         print_table(table)
+    say(f"report: {write_report(folder)}")
     say(f"sweep: {folder}")
     if output is Output.json:
         print(json.dumps({"jobs": [document(job) for job in found.jobs]}), flush=True)

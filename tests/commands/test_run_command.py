@@ -62,6 +62,7 @@ def test_a_multirun_prints_one_table_and_keeps_a_failed_job(tmp_path: Path) -> N
     assert "positions" in frame["reason"].iloc[2]
     assert (sweep / "speedup_by_gen_len.png").is_file()
     assert (sweep / "sweep.parquet").is_file()
+    assert "100000" in (sweep / "report.html").read_text()
     assert load_results(sweep).generations["gen_len"].isin([8, 12]).all()
 
 
