@@ -297,9 +297,12 @@ class MeasureConfig:
     """How warm-up, intervals and the grading of differences are done.
 
     With `preflight` every run first asks its EAGLE head whether it is read as it was trained.
+    `phases` adds an instrumented pass that says where the time goes, `profile` a trace.
     """
 
     preflight: bool = True
+    phases: bool = False
+    profile: bool = False
     warmup_max: int = 4
     bootstrap_resamples: int = 2000
     confidence: float = 0.95

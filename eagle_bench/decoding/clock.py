@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import torch
 
-PHASES = ("prefill", "draft", "verify", "accept", "commit", "emit")
+BETWEEN = "between"
+"""Not a phase: what happens before a generation's time begins."""
 
 
 def synchronizer(device: torch.device) -> Callable[[], None]:
@@ -23,6 +24,9 @@ class NoPhases:
     def mark(self, phase: str) -> None:
         pass
 
+    def lap(self) -> dict[str, float]:
+        return {}
+
 
 class PhaseClock:
     """The instrumented run's observer: seconds between marks, by phase.
@@ -32,17 +36,23 @@ class PhaseClock:
 
     def __init__(self, device: torch.device) -> None:
         self._synchronize = synchronizer(device)
-        self.seconds: dict[str, float] = {}
-        self._last_s = time.perf_counter()
+        self.restart()
 
     def restart(self) -> None:
         """Forget what was seen; time runs from here."""
-        self.seconds = {}
+        self.seconds: dict[str, float] = {}
+        self._lap: dict[str, float] = {}
         self._last_s = time.perf_counter()
+
+    def lap(self) -> dict[str, float]:
+        """The seconds by phase since the last lap."""
+        lap, self._lap = self._lap, {}
+        return lap
 
     def mark(self, phase: str) -> None:
         """The time since the last mark was spent in `phase`."""
         self._synchronize()
         now_s = time.perf_counter()
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + now_s - self._last_s
+        for seconds in (self.seconds, self._lap):
+            seconds[phase] = seconds.get(phase, 0.0) + now_s - self._last_s
         self._last_s = now_s

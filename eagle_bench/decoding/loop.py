@@ -105,6 +105,7 @@ class Decoder:
         calls_before = self.drafter.calls
         self._resize(index + 1)
         self._synchronize()
+        self.phases.mark(BETWEEN)
         generation.started_s = time.perf_counter()
         device = self.target.spec.device
         tokens = torch.tensor([request.tokens], device=device)
@@ -124,12 +125,14 @@ class Decoder:
         else:
             self.drafter.prefill(index, request.tokens, first, step.features, request.key)
         self.phases.mark("prefill")
+        self.phases.lap()
         generation.draft_calls = self.drafter.calls - calls_before
         return _Row(generation, first, stream)
 
     @torch.inference_mode()
     def _round(self) -> None:
         """One target call for every row, and what it yields."""
+        self.phases.mark("host")
         began_s = time.perf_counter()
         calls_before = self.drafter.calls
         draft = self._propose()
@@ -148,9 +151,10 @@ class Decoder:
         self.method.observe(
             draft.depth, [verdict.accepted for verdict in verdicts], agreed(now_s - began_s)
         )
+        lap = self.phases.lap()
         for row, verdict, context in zip(self.rows, verdicts, contexts, strict=True):
             row.generation.draft_calls += draft_calls
-            self._emit(row, verdict, context, now_s)
+            self._emit(row, verdict, context, now_s, lap)
         self.phases.mark("emit")
 
     def _propose(self) -> Draft:
@@ -185,7 +189,9 @@ class Decoder:
             return accept_greedy(draft, step.logits)
         return accept_sampled(draft, step.logits, self.sampling, streams)
 
-    def _emit(self, row: _Row, verdict: Acceptance, context: int, now_s: float) -> None:
+    def _emit(
+        self, row: _Row, verdict: Acceptance, context: int, now_s: float, lap: dict[str, float]
+    ) -> None:
         generation = row.generation
         generation.target_calls += 1
         generation.rounds.append(
@@ -195,6 +201,7 @@ class Decoder:
                 depth=verdict.depth,
                 nodes=verdict.drafted,
                 accepted=verdict.accepted,
+                phases_s=lap,
             )
         )
         row.root = verdict.tokens[-1]

@@ -19,7 +19,9 @@ from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.measure import guards, lossless
 from eagle_bench.measure.benchmark import Benchmark, Block
 from eagle_bench.measure.figures import summarise
+from eagle_bench.measure.phases import breakdown, in_words
 from eagle_bench.measure.preflight import PROMPTS, preflight
+from eagle_bench.measure.profile import write_trace
 from eagle_bench.measure.provenance import capture, clocks
 from eagle_bench.measure.rows import GenerationRow, RoundRow
 from eagle_bench.measure.session import Loader, Session
@@ -82,6 +84,15 @@ def run_job(config: RunConfig, folder: Path, loader: Loader, watcher: Watcher) -
         provenance["clocks"]["after"] = clocks(str(session.target.spec.device))
         provenance["loads"] = {"done": loader.loads, "saved": loader.saved}
         summary = _summary(config, session, prompts, store, provenance)
+        if config.measure.phases:
+            summary["phases"], instrumented = breakdown(
+                config, session, prompts.prompts, store.read_rows()
+            )
+            store.write_phases(instrumented)
+            for arm, phases in summary["phases"].items():
+                watcher.say(in_words(arm, phases))
+        if config.measure.profile:
+            watcher.say(f"trace: {write_trace(config, session, prompts.prompts[0], folder)}")
         return store.finish(summary, settings, provenance)
 
 

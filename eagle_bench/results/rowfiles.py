@@ -17,6 +17,7 @@ GENERATIONS = "generations.jsonl"
 GENERATIONS_PARQUET = "generations.parquet"
 ROUNDS = "rounds.jsonl"
 ROUNDS_PARQUET = "rounds.parquet"
+PHASES_PARQUET = "phases.parquet"
 PHASE_PREFIX = "phases_s."
 
 Row = TypeVar("Row", GenerationRow, RoundRow)

@@ -23,6 +23,7 @@ from eagle_bench.results.render import run_markdown
 from eagle_bench.results.rowfiles import (
     GENERATIONS,
     GENERATIONS_PARQUET,
+    PHASES_PARQUET,
     ROUNDS,
     ROUNDS_PARQUET,
     generations_frame,
@@ -73,6 +74,10 @@ class RunFolder:
         if self._rounds is None:
             self._rounds = JsonLines(self.path / ROUNDS)
         self._rounds.append(map(asdict, rows))
+
+    def write_phases(self, rows: Sequence[RoundRow]) -> None:
+        """Put the rounds of the instrumented pass beside those of the timed one."""
+        write_parquet(rounds_frame(rows), self.path / PHASES_PARQUET)
 
     def read_rows(self) -> list[GenerationRow]:
         """Every finished generation, each once; lines that a fault made unreadable are not."""

@@ -145,12 +145,12 @@ def draw(table: pd.DataFrame, path: Path) -> None:
             axes.errorbar(
                 part["calls/token"], part.speedup, errors, fmt="o", color=colour, alpha=0.85
             )
-            for name, row in part.iterrows():
+            for number, (name, row) in enumerate(part.iterrows()):
                 label = str(name).removeprefix(f"{kind} ")
                 axes.annotate(
                     label,
                     (row["calls/token"], row.speedup),
-                    xytext=(5, 4),
+                    xytext=(5, -10 if number % 2 else 4),
                     textcoords="offset points",
                     fontsize=8,
                     color=colour,

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_bench.measure.rows import RoundRow
 from eagle_bench.results.bars import Bar
 from eagle_bench.results.job import Job
 from eagle_bench.results.report.chart import Chart, bars_view, lines_view
@@ -109,20 +108,22 @@ def test_two_sweeps_over_the_same_settings_are_two_series() -> None:
     assert (chart.series, chart.places) == (["a", "b"], ["50", "100", "200"])
 
 
-def test_phases_are_means_over_instrumented_rounds_of_the_method() -> None:
-    def round_row(arm: str, index: int, phases: dict[str, float]) -> RoundRow:
-        return RoundRow("p", 0, arm, 0, index, 1, 1, 4, 4, 2, phases)
-
-    rounds = [
-        round_row("chain", 0, {"draft": 0.002, "verify": 0.010}),
-        round_row("chain", 1, {"draft": 0.004, "verify": 0.020}),
-        round_row("chain", 2, {}),
-        round_row("baseline", 0, {"verify": 1.0}),
-    ]
-    chart = job_charts(job(2.0, None, None), rounds)[-1]
-    assert [(bar.place, pytest.approx(bar.value)) for bar in chart.bars] == [
-        ("verify", 15.0),
-        ("draft", 3.0),
+def test_phases_are_milliseconds_a_token_of_each_arm() -> None:
+    made = job(2.0, None, None)
+    phases = {
+        "baseline": {"new_tokens": 10, "phases_s": {"verify": 0.1}, "remainder_s": 0.01},
+        "chain": {"new_tokens": 20, "phases_s": {"draft": 0.04, "verify": 0.1}, "remainder_s": 0.0},
+    }
+    with_phases = Job(
+        made.folder, "complete", config=made.config, summary={**made.summary, "phases": phases}
+    )
+    chart = job_charts(with_phases)[-1]
+    assert [(bar.place, bar.series, pytest.approx(bar.value)) for bar in chart.bars] == [
+        ("verify", "baseline", 10.0),
+        ("remainder", "baseline", 1.0),
+        ("draft", "chain", 2.0),
+        ("verify", "chain", 5.0),
+        ("remainder", "chain", 0.0),
     ]
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eagle_bench.measure.rows import RoundRow
 from eagle_bench.results.bars import Bar
 from eagle_bench.results.job import Job
 from eagle_bench.results.report.chart import Chart
@@ -19,15 +17,13 @@ TAUS = {
 }
 
 
-def job_charts(job: Job, rounds: Sequence[RoundRow]) -> list[Chart]:
+def job_charts(job: Job) -> list[Chart]:
     """Estimates of the speedup, tau, acceptance, categories, time by phase.
 
     Parameters
     ----------
     job : Job
         Complete, with a speculative arm.
-    rounds : Sequence[RoundRow]
-        Those that hold `phases_s` (an instrumented run's) give the time by phase.
     """
     charts = [
         _estimates(job.speedup),
@@ -35,7 +31,7 @@ def job_charts(job: Job, rounds: Sequence[RoundRow]) -> list[Chart]:
         _positions(job.speculative),
         _histogram(job.speculative.get("accept_histogram") or []),
         _categories(job.summary.get("categories") or {}),
-        _phases([row for row in rounds if row.arm == job.method and row.phases_s]),
+        _phases(job.summary.get("phases") or {}),
     ]
     return [chart for chart in charts if chart.bars]
 
@@ -136,17 +132,16 @@ def _categories(categories: Mapping[str, Mapping[str, Any]]) -> Chart:
     )
 
 
-def _phases(rounds: Sequence[RoundRow]) -> Chart:
-    seconds: Counter[str] = Counter()
-    for row in rounds:
-        seconds.update(row.phases_s)
+def _phases(arms: Mapping[str, Mapping[str, Any]]) -> Chart:
     bars = [
-        Bar(phase, "", 1000 * phase_s / len(rounds)) for phase, phase_s in seconds.most_common()
+        Bar(phase, arm, 1000 * phase_s / found["new_tokens"])
+        for arm, found in arms.items()
+        for phase, phase_s in (*found["phases_s"].items(), ("remainder", found["remainder_s"]))
     ]
     return Chart(
-        "Time of a round by phase",
-        f"Mean of {len(rounds):,} rounds of the instrumented run, which is slower than a timed "
-        "one.",
+        "Time of a token by phase",
+        "From the instrumented pass, which waits for the device at every mark and is slower than "
+        "the timed one.",
         "Phase",
         bars,
         "{:.2f} ms",

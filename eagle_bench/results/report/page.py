@@ -19,7 +19,7 @@ from eagle_bench.results.report.pieces import decoder
 from eagle_bench.results.report.samples import Samples, choose
 from eagle_bench.results.report.sweep_charts import sweep_charts
 from eagle_bench.results.report.words import job_words, sweep_words
-from eagle_bench.results.rowfiles import read_generations, read_rounds
+from eagle_bench.results.rowfiles import read_generations
 from eagle_bench.results.swept import GEN_LEN, sort_jobs, swept_keys
 from eagle_bench.results.table import Table, category_table, job_table
 
@@ -100,9 +100,7 @@ def _part(job: Job, name: str, samples: int) -> tuple[JobPart, list[str]]:
         words = job_words(job)
     if job.complete and job.method is not None:
         rows, faults = read_generations(job.folder)
-        rounds, round_faults = read_rounds(job.folder)
-        faults += round_faults
-        charts = job_charts(job, rounds)
+        charts = job_charts(job)
         if any(row.arm == job.method for row in rows):
             chosen = choose(rows, job.method, decoder(job), samples)
     part = JobPart(
