@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from eagle_bench.decoding.accept import Acceptance, accept_greedy, accept_sampled
-from eagle_bench.decoding.clock import NoPhases, PhaseClock, synchronizer
+from eagle_bench.decoding.clock import BETWEEN, NoPhases, PhaseClock, synchronizer
 from eagle_bench.decoding.draft import Draft, no_draft
 from eagle_bench.decoding.generation import Generation, Request, Round
 from eagle_bench.decoding.methods.method import Method

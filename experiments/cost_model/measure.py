@@ -213,7 +213,8 @@ def main(count: int = 24, gen_len: int = 128) -> None:
     for name, row in table.iterrows():
         lines.append(
             f"| {name} | {row.tau:.2f} | {row.t_1_ms:.2f} | {row.t_d_ms:.2f} | {row.t_v_ms:.2f} | "
-            f"{row.t_o_ms:.2f} | {row.predicted:.2f}x | {row.measured:.2f}x | {row.difference:+.1%} |"
+            f"{row.t_o_ms:.2f} | {row.predicted:.2f}x | {row.measured:.2f}x | "
+            f"{row.difference:+.1%} |"
         )
     text = "\n".join([*lines, "", words, ""])
     (HERE / "table.md").write_text(text)

@@ -29,7 +29,13 @@ def test_laps_and_totals_hold_the_same_seconds(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_run_says_where_its_time_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = ["num_samples=3", "gen_len=24", "tracker=none", "threads=1", f"output_dir={tmp_path}"]
+    settings = [
+        "num_samples=3",
+        "gen_len=24",
+        "tracker=none",
+        "threads=1",
+        f"output_dir={tmp_path}",
+    ]
     wanted = ["measure.phases=true", "measure.profile=true", "output=quiet"]
     monkeypatch.setattr(sys, "argv", ["run", *settings, *wanted])
     main()

@@ -32,7 +32,7 @@ def test_run_page_has_every_part(tmp_path: Path, finish: Finish, report: Report)
         "Acceptance by position in the draft",
         "Draft tokens accepted per round",
         "Speedup by category",
-        "Time of a round by phase",
+        "Time of a token by phase",
     ]
     lead = page.all("p", "lead")[0].text
     assert f"{job.speedup['pooled']:.2f}x as fast as the baseline" in lead

@@ -137,7 +137,11 @@ def _summary(run: Simulation) -> dict[str, Any]:
         lossless=LosslessReport(()),
         rounds=rounds,
     )
-    return summary | {"lossless": {"exact_share": 1.0, "pairs": run.prompts}}
+    phases = {"new_tokens": 100, "phases_s": {"draft": 0.2, "verify": 0.8}, "remainder_s": 0.01}
+    return summary | {
+        "lossless": {"exact_share": 1.0, "pairs": run.prompts},
+        "phases": {"baseline": phases, "chain": phases},
+    }
 
 
 def plain_config(**changes: Any) -> dict[str, Any]:
