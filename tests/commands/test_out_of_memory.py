@@ -22,7 +22,7 @@ room = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_AS, (used + room, resource.RLIM_INFINITY))
 main()
 """
-ROOM_BYTES = 3_000_000_000
+ROOM_BYTES = 6_000_000_000
 
 
 @pytest.fixture

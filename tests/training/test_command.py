@@ -55,7 +55,10 @@ def test_hands_over_the_dataclass(
         ("+training.typo=1", "Key 'typo' not in 'TargetTrainingConfig'."),
         ("seed=abc", "Value 'abc' of type 'str' could not be converted to Integer."),
         ("device=null", "field 'device' is not Optional."),
-        ("training=nope", "no config training/nope; choose one of eagle3, target."),
+        (
+            "training=nope",
+            "no config training/nope; choose one of draft_model, eagle3, shallow, target.",
+        ),
         ("seed=[", "no viable alternative at input"),
         ("seed=${nowhere}", "Interpolation key 'nowhere' not found."),
         ("training.tokens=0", "training.tokens=0 must be at least 1."),
