@@ -228,7 +228,8 @@ def throttled(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> Gua
 
 def misread_head(preflight: Mapping[str, Any]) -> Guard:
     """The head is read as it was trained, as far as its pre-flight can tell."""
-    return Guard("preflight", preflight["verdict"] == "fits", f"{preflight['sentence']}")
+    sound = preflight["verdict"] in ("fits", "not asked")
+    return Guard("preflight", sound, f"{preflight['sentence']}")
 
 
 def drifting(arm: str, drift: Mapping[str, float] | None) -> Guard:

@@ -39,6 +39,7 @@ CLEAR_GAIN = 0.02
 FLOOR = -12.0
 """Log-probability of a token that the head cannot propose; lower ones count as this."""
 
+NOT_ASKED = "not asked"
 ROUNDS = 3
 """Faults that may come together."""
 
@@ -109,7 +110,8 @@ class Preflight:
     ----------
     verdict : str
         `fits`; `misread`: another reading is clearly better; `unmapped`: the head's choices
-        follow the target's under another vocabulary map; `chance`: no reading beats guessing.
+        follow the target's under another vocabulary map; `chance`: no reading beats guessing;
+        `not asked`: no prompt leaves room.
     accuracy, loss, by_step : float, float, list[float]
         Under the detected settings: share of the target's choices that the head had and mean
         negative log-probability (nats a token) over all draft steps, and the share at each.
@@ -139,6 +141,9 @@ def preflight(head: EagleHead, target: Target, prompts: Sequence[list[int]]) -> 
     aux = head.config.features_of(target.spec.num_layers)
     here = Reading("the detected settings", "", head.config, aux, head.d2t is not None)
     passages = _passages(target, prompts[:PROMPTS], here, readings(here, target.spec.num_layers))
+    if not passages:
+        sentence = "no prompt leaves room for a few tokens more, so the head was not asked."
+        return Preflight(NOT_ASKED, sentence, 0.0, 0.0, [], 0.0, 0, [])
     choices = _choices(passages)
     detected = best_said = _judge(head, target, passages, here)
     best = here
@@ -184,6 +189,8 @@ def _passages(
         for index, prompt in enumerate(prompts)
         if len(prompt) + DRAFT_STEPS + 2 < room
     ]
+    if not requests:
+        return []
     said = {each.request.key: each.tokens for each in plain_greedy(target).generate(requests, 1)}
     before = target.spec.aux_layers
     target.set_aux_layers(tuple(wanted))

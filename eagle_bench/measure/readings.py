@@ -8,7 +8,7 @@ from typing import Any
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.models.target import default_aux_layers
 
-ROPE_BASES = (1e4, 1e5, 5e5, 1e6, 5e6, 1e7)
+ROPE_BASES = (1e4, 1e5, 1.5e5, 5e5, 1e6, 5e6, 1e7)
 """Those of the released Llama, Qwen, Mistral and gpt-oss families and of their heads."""
 
 
@@ -61,7 +61,10 @@ def _other_layers(here: Reading, num_layers: int) -> list[Reading]:
 
 def _other_rope(here: Reading) -> list[Reading]:
     rope = here.config.rope
-    return [
+    unscaled = replace(here.config, rope=replace(rope, scaling=None))
+    fix = "rope_scaling to null in the head's config.json"
+    without = [replace(here, name="no RoPE scaling", fix=fix, config=unscaled)]
+    return (without if rope.scaling else []) + [
         replace(
             here,
             name=f"RoPE base {theta:.0f}",

@@ -87,6 +87,18 @@ def test_a_planted_fault_is_found_and_its_fix_named(
     assert f"(loss {healthy.loss:.2f})" in found.sentence
 
 
+def test_an_invented_rope_scaling(target: Target, prompts: list[list[int]], tmp_path: Path) -> None:
+    folder = relabelled(tmp_path / "head", rope_scaling={"rope_type": "linear", "factor": 4.0})
+    found = ask(target, prompts, path=str(folder))
+    assert found.verdict == "misread"
+    assert "no RoPE scaling" in found.sentence
+
+
+def test_prompts_that_fill_the_positions_are_not_asked(target: Target) -> None:
+    found = ask(target, [[5] * (target.spec.max_positions - 2)])
+    assert (found.verdict, found.tokens) == ("not asked", 0)
+
+
 def test_two_faults_at_once(target: Target, prompts: list[list[int]]) -> None:
     found = ask(target, prompts, aux_layers=[3, 11, 18], rope_theta=1e6)
     assert "drafter.rope_theta=10000" in found.sentence
