@@ -3,8 +3,8 @@
     python experiments/cost_model/measure.py [PROMPTS] [GEN_LEN]
 
 A first pass over the prompts leaves counts alone: how many tokens each method's rounds accept.
-Then, prompt by prompt, the parts are timed by themselves on real caches at that context: a one-token
-step of the target (t_1), and for every method rounds with forced acceptance: draft (t_d),
+Then, prompt by prompt, the parts are timed by themselves on real caches at that context: a
+one-token step of the target (t_1), and for every method rounds with forced acceptance: draft (t_d),
 verification of the nodes (t_v), accepting and committing (t_o). How many tokens a forced round
 accepts is drawn from the counts, so no time of a generation enters the prediction
 tau * t_1 / (t_d + t_v + t_o). Between the parts all arms generate the same prompt, and their decode
