@@ -58,19 +58,7 @@ def run_job(config: RunConfig, folder: Path, loader: Loader, watcher: Watcher) -
             return read_job(folder)
         provenance: dict[str, Any] = {}
         try:
-            check_combination(config)
-            prompts = load_prompts(config.dataset, config.num_samples, config.seed)
-            session = loader.session(config)
-            if config.dataset.skip_long:
-                prompts = _fitting(prompts, session, config.gen_len)
-            for reason, count in prompts.skipped.items():
-                total = count + len(prompts.prompts)
-                watcher.say(f"{count} of {total} prompts left out: {reason}")
-            provenance = _provenance(session, prompts)
-            benchmark = Benchmark(config, session, prompts.prompts)
-            if config.measure.preflight:
-                provenance["preflight"] = _preflight(session, prompts, watcher)
-            _measure(benchmark, store, watcher, provenance)
+            return _work(config, store, loader, watcher, provenance)
         except UserError as error:
             store.fail(str(error), settings, provenance)
             raise
@@ -81,19 +69,43 @@ def run_job(config: RunConfig, folder: Path, loader: Loader, watcher: Watcher) -
             failure.add_note(traceback.format_exc())
             error.__traceback__ = None  # Its frames hold caches, and a sweep keeps its failures.
             raise failure from error
-        provenance["clocks"]["after"] = clocks(str(session.target.spec.device))
-        provenance["loads"] = {"done": loader.loads, "saved": loader.saved}
-        summary = _summary(config, session, prompts, store, provenance)
-        if config.measure.phases:
-            summary["phases"], instrumented = breakdown(
-                config, session, prompts.prompts, store.read_rows()
-            )
-            store.write_phases(instrumented)
-            for arm, phases in summary["phases"].items():
-                watcher.say(in_words(arm, phases))
-        if config.measure.profile:
-            watcher.say(f"trace: {write_trace(config, session, prompts.prompts[0], folder)}")
-        return store.finish(summary, settings, provenance)
+
+
+def _work(
+    config: RunConfig,
+    store: RunFolder,
+    loader: Loader,
+    watcher: Watcher,
+    provenance: dict[str, Any],
+) -> Job:
+    """The job itself; `provenance` is filled as it becomes known, for a failure to tell."""
+    check_combination(config)
+    prompts = load_prompts(config.dataset, config.num_samples, config.seed)
+    session = loader.session(config)
+    if config.dataset.skip_long:
+        prompts = _fitting(prompts, session, config.gen_len)
+    for reason, count in prompts.skipped.items():
+        total = count + len(prompts.prompts)
+        watcher.say(f"{count} of {total} prompts left out: {reason}")
+    provenance |= _provenance(session, prompts)
+    benchmark = Benchmark(config, session, prompts.prompts)
+    if config.measure.preflight:
+        provenance["preflight"] = _preflight(session, prompts, watcher)
+    _measure(benchmark, store, watcher, provenance)
+    provenance["clocks"]["after"] = clocks(str(session.target.spec.device))
+    provenance["loads"] = {"done": loader.loads, "saved": loader.saved}
+    summary = _summary(config, session, prompts, store, provenance)
+    if config.measure.phases:
+        summary["phases"], instrumented = breakdown(
+            config, session, prompts.prompts, store.read_rows()
+        )
+        store.write_phases(instrumented)
+        for arm, phases in summary["phases"].items():
+            watcher.say(in_words(arm, phases))
+    if config.measure.profile:
+        trace = write_trace(config, session, prompts.prompts[0], store.path)
+        watcher.say(f"trace: {trace}")
+    return store.finish(summary, plain(config), provenance)
 
 
 def _reason(error: RuntimeError | MemoryError, config: RunConfig) -> str:
