@@ -73,6 +73,9 @@ class AdaptiveRule(Enum):
     throughput = "throughput"
 
 
+AUTO = "auto"
+
+
 def at_least(name: str, value: float, low: float) -> None:
     """Raise `UserError` unless `value >= low`."""
     if not value >= low:
@@ -297,12 +300,20 @@ class MeasureConfig:
     """How warm-up, intervals and the grading of differences are done.
 
     With `preflight` every run first asks its EAGLE head whether it is read as it was trained.
-    `phases` adds an instrumented pass that says where the time goes, `profile` a trace.
+    `phases` adds an instrumented pass that says where the time goes, `profile` a trace, `costs`
+    the cost model with its prediction, `fp32_control` the same prompts once more in float32.
+    `repeats=auto` ends when the speedup's interval is narrower than `target_ci` (half-width over
+    the speedup), or after `max_repeats` or `budget_s` seconds.
     """
 
     preflight: bool = True
     phases: bool = False
     profile: bool = False
+    costs: bool = False
+    fp32_control: bool = False
+    target_ci: float = 0.03
+    max_repeats: int = 20
+    budget_s: float = 600.0
     warmup_max: int = 4
     bootstrap_resamples: int = 2000
     confidence: float = 0.95
@@ -311,6 +322,11 @@ class MeasureConfig:
     def __post_init__(self) -> None:
         at_least("measure.warmup_max", self.warmup_max, 1)
         at_least("measure.bootstrap_resamples", self.bootstrap_resamples, 100)
+        at_least("measure.max_repeats", self.max_repeats, 2)
+        if not self.target_ci > 0.0:
+            raise UserError(f"measure.target_ci={self.target_ci} must be greater than 0.")
+        if not self.budget_s > 0.0:
+            raise UserError(f"measure.budget_s={self.budget_s} must be greater than 0.")
         if not 0.5 <= self.confidence < 1.0:
             raise UserError(f"measure.confidence={self.confidence} must lie in [0.5, 1).")
 
@@ -331,7 +347,7 @@ class RunConfig:
 
     gen_len: int = 128
     num_samples: int = 8
-    repeats: int = 1
+    repeats: int | str = 1
     batch_size: int = 1
     seed: int = 0
     temperature: float = 0.0
@@ -350,7 +366,10 @@ class RunConfig:
     def __post_init__(self) -> None:
         at_least("gen_len", self.gen_len, 1)
         at_least("num_samples", self.num_samples, 1)
-        at_least("repeats", self.repeats, 1)
+        if isinstance(self.repeats, int):
+            at_least("repeats", self.repeats, 1)
+        elif self.repeats != AUTO:
+            raise UserError(f"repeats={self.repeats} must be a number of at least 1, or auto.")
         at_least("batch_size", self.batch_size, 1)
         at_least("top_k", self.top_k, 0)
         if self.threads is not None:
