@@ -213,6 +213,16 @@ class TwoPassConfig(DecodingConfig):
 
 
 @dataclass
+class OnePassConfig(DecodingConfig):
+    """A reference: one target call per iteration, no KV cache."""
+
+    draft_len: int = 4
+
+    def __post_init__(self) -> None:
+        at_least("decoding.draft_len", self.draft_len, 1)
+
+
+@dataclass
 class TreeConfig(DecodingConfig):
     """EAGLE-2/3's dynamic tree: `depth` levels, `top_k` wide, the best nodes kept."""
 

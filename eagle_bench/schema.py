@@ -33,6 +33,7 @@ def register() -> None:
     for name, method in {
         "chain": c.ChainConfig,
         "two_pass": c.TwoPassConfig,
+        "one_pass": c.OnePassConfig,
         "tree": c.TreeConfig,
         "static_tree": c.StaticTreeConfig,
         "adaptive": c.AdaptiveConfig,

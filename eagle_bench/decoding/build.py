@@ -5,6 +5,7 @@ from __future__ import annotations
 from eagle_bench.config import (
     AdaptiveConfig,
     ChainConfig,
+    OnePassConfig,
     Proposal,
     RunConfig,
     StaticTreeConfig,
@@ -18,6 +19,7 @@ from eagle_bench.decoding.methods.adaptive import Adaptive
 from eagle_bench.decoding.methods.method import Method, Proposing
 from eagle_bench.decoding.methods.static_tree import StaticTree
 from eagle_bench.decoding.methods.tree import Tree
+from eagle_bench.decoding.one_pass import OnePass
 from eagle_bench.decoding.sampling import Sampling
 from eagle_bench.decoding.two_pass import TwoPass
 from eagle_bench.drafters.drafter import Drafter
@@ -57,8 +59,11 @@ def build_speculative(
 ) -> Arm:
     """The arm that `config.decoding` describes."""
     ignore_eos = config.stop is Stop.length
-    if isinstance(config.decoding, TwoPassConfig):
-        return TwoPass(target, drafter, config.decoding.draft_len, ignore_eos=ignore_eos)
+    match config.decoding:
+        case TwoPassConfig(draft_len=draft_len):
+            return TwoPass(target, drafter, draft_len, ignore_eos=ignore_eos)
+        case OnePassConfig(draft_len=draft_len):
+            return OnePass(target, drafter, draft_len, ignore_eos=ignore_eos)
     return Decoder(
         target,
         drafter,

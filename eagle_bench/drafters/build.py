@@ -13,6 +13,7 @@ from eagle_bench.config import (
     DType,
     Eagle3Config,
     ModelConfig,
+    OnePassConfig,
     OracleConfig,
     PromptLookupConfig,
     Proposal,
@@ -64,11 +65,16 @@ def check_combination(config: RunConfig) -> None:
         )
     if isinstance(drafter, OracleConfig) and config.temperature > 0:
         raise UserError("drafter=oracle replays the recorded greedy baseline; use temperature=0.")
-    if isinstance(decoding, TwoPassConfig):
+    if isinstance(decoding, TwoPassConfig | OnePassConfig):
         if not isinstance(drafter, Eagle3Config):
-            raise UserError("decoding=two_pass needs an EAGLE head: drafter=eagle3 or embedded.")
+            raise UserError(
+                f"decoding={decoding.name} needs an EAGLE head: drafter=eagle3 or embedded."
+            )
         if config.temperature > 0 or config.batch_size > 1:
-            raise UserError("decoding=two_pass is greedy and takes one prompt at a time.")
+            raise UserError(
+                f"decoding={decoding.name} is greedy and takes one prompt at a time; use "
+                "temperature=0 and batch_size=1, or decoding=chain."
+            )
     if decoding.proposal is Proposal.sample:
         if isinstance(decoding, TreeConfig):
             raise UserError(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eagle_bench.config import RunConfig, TwoPassConfig
+from eagle_bench.config import OnePassConfig, RunConfig, TwoPassConfig
 from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt
 from eagle_bench.decoding.build import build_baseline, build_speculative
@@ -60,7 +60,7 @@ def breakdown(
     """
     clock = PhaseClock(session.target.spec.device)
     arms: list[Arm] = [build_baseline(config, session.target, clock)]
-    if not isinstance(config.decoding, TwoPassConfig):
+    if not isinstance(config.decoding, TwoPassConfig | OnePassConfig):
         drafter = session.drafter.drafter
         arms.append(build_speculative(config, session.target, drafter, clock))
     chosen = prompts[:PROMPTS]

@@ -22,6 +22,7 @@ from eagle_bench.drafters.nothing import NoDrafter
 PAIRS = [
     *product(world.BRANCHING, world.CHAINS + world.TREES),
     *product(world.COPYING, world.CHAINS),
+    *product(world.HEADS, ["one_pass"]),
 ]
 
 
@@ -74,8 +75,8 @@ def test_speculative_equals_baseline(name: str, data: st.DataObject) -> None:
     drafter = world.drafter(name)
     if name == "oracle":
         drafter.recorded = {r.key: world.baseline(r.tokens, r.gen_len) for r in requests}
-    decoder = Decoder(world.target_with(eos_ids), drafter, world.method(shape), world.GREEDY)
-    generations = world.generate(decoder, requests, batch_size)
+    arm = world.arm(world.target_with(eos_ids), drafter, shape)
+    generations = world.generate(arm, requests, batch_size)
     assert set(generations) == {request.key for request in requests}
     check_lossless(generations, eos_ids)
 
@@ -90,8 +91,8 @@ def test_every_combination_with_eos_everywhere(name: str, shape: str) -> None:
         eos_ids = [said[place]]
         if name == "oracle":
             drafter.recorded = {r.key: world.baseline(r.tokens, 12) for r in requests}
-        decoder = Decoder(world.target_with(eos_ids), drafter, world.method(shape), world.GREEDY)
-        check_lossless(world.generate(decoder, requests, 2), eos_ids)
+        arm = world.arm(world.target_with(eos_ids), drafter, shape)
+        check_lossless(world.generate(arm, requests, 2), eos_ids)
 
 
 def test_baseline_equals_transformers_without_cache() -> None:
@@ -153,7 +154,20 @@ def test_draft_calls_of_a_network() -> None:
         assert generation.draft_calls == 1 + levels * len(generation.rounds)
 
 
-@pytest.mark.parametrize("name", ["eagle3", "fitted"])
+@pytest.mark.parametrize("name", world.HEADS)
+@pytest.mark.parametrize("length", [1, 6, POSITIONS - 20])
+def test_one_pass_goes_through_the_rounds_of_a_chain(name: str, length: int) -> None:
+    request = Request("", world.prompt_of(3, length), 20)
+    drafter = world.drafter(name)
+    [chain] = world.arm(world.target(), drafter, "chain4").generate([request])
+    [slow] = world.arm(world.target(), drafter, "one_pass").generate([request])
+    assert (slow.tokens, slow.target_calls) == (chain.tokens, chain.target_calls)
+    assert slow.rounds == chain.rounds
+    prefills = sum(each.context_len > 1 for each in slow.rounds if each.depth)
+    assert slow.draft_calls == prefills + sum(each.depth for each in slow.rounds)
+
+
+@pytest.mark.parametrize("name", world.HEADS)
 def test_two_pass_says_the_same_with_two_calls_each(name: str) -> None:
     for gen_len, length in ((1, 5), (2, 5), (17, 5), (20, POSITIONS - 20)):
         prompt = world.prompt_of(gen_len, length)

@@ -19,6 +19,7 @@ from eagle_bench.decoding.methods.adaptive import Adaptive
 from eagle_bench.decoding.methods.method import Method, Proposing
 from eagle_bench.decoding.methods.static_tree import StaticTree
 from eagle_bench.decoding.methods.tree import Tree
+from eagle_bench.decoding.one_pass import OnePass
 from eagle_bench.decoding.sampling import Sampling
 from eagle_bench.drafters.draft_model import DraftModelDrafter
 from eagle_bench.drafters.eagle3 import Eagle3Drafter
@@ -38,6 +39,7 @@ BRANCHING = ("random", "eagle3", "fitted", "draft_model", "noisy", "itself")
 COPYING = ("prompt_lookup", "oracle")
 CHAINS = ("chain1", "chain4", "ema", "confidence", "throughput")
 TREES = ("tree", "wide", "static_tree")
+HEADS = ("eagle3", "fitted")
 
 
 @cache
@@ -167,6 +169,13 @@ def method(name: str, sampling: Sampling = GREEDY, proposal: Proposal = Proposal
         candidates=[1, 3, 4], threshold=0.2, warmup_rounds=2, update_every=1,
     )  # fmt: skip
     return Adaptive(config, how)
+
+
+def arm(of: LeanTarget, by: Any, shape: str) -> Any:
+    """The greedy arm that drafts `shape`; one without a cache for `one_pass`."""
+    if shape == "one_pass":
+        return OnePass(of, by, 4, ignore_eos=False)
+    return Decoder(of, by, method(shape), GREEDY)
 
 
 def prompt_of(seed: int, length: int) -> list[int]:
