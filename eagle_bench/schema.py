@@ -7,6 +7,7 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 
 from eagle_bench import config as c
+from eagle_bench import folders
 from eagle_bench.training import config as t
 
 PACKAGE = Path(__file__).resolve().parent
@@ -16,6 +17,7 @@ ASSETS = PACKAGE / "assets"
 
 def register() -> None:
     """Make the schemas known under the names that `conf/**/*.yaml` refer to."""
+    folders.register()
     store = ConfigStore.instance().store
     store(name="run_schema", node=c.RunConfig)
     store(name="train_schema", node=t.TrainConfig)

@@ -122,6 +122,14 @@ def git_state(path: Path) -> dict[str, Any] | None:
     }
 
 
+def git_diff(path: Path) -> str | None:
+    """Uncommitted changes to tracked files of the checkout; None without any."""
+    if git_state(path) is None:
+        return None
+    diff = _git(path.resolve().parent, "diff", "HEAD", "--binary")
+    return diff.decode(errors="replace") if diff else None
+
+
 def gpu_state(gpu_id: str) -> dict[str, Any] | None:
     """What nvidia-smi tells of one GPU (`gpu_id`: its UUID); None without nvidia-smi."""
     if shutil.which("nvidia-smi") is None:

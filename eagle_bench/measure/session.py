@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from eagle_bench.config import RunConfig, plain
+from eagle_bench.config import DraftModelConfig, Eagle3Config, RunConfig, plain
 from eagle_bench.data.chat import ChatFormat, chat_format
 from eagle_bench.drafters.build import BuiltDrafter, build_drafter
 from eagle_bench.measure.provenance import fingerprint
@@ -78,16 +78,21 @@ class Loader:
             lambda: build_drafter(config.drafter, config.decoding, target, ASSETS, config.dtype),
         )
         chat = chat_format(target.tokenizer, config.chat_template, config.dataset.enable_thinking)
-        paths = {
-            "target": config.model.path or ASSETS / "target",
-            "drafter": getattr(config.drafter, "path", None) or ASSETS / "eagle3",
-        }
-        checkpoints = {
+        return Session(target, drafter, chat, self.fingerprints(config))
+
+    def fingerprints(self, config: RunConfig) -> dict[str, str]:
+        """SHA-256 of the local checkpoints that `config` names, by role; loads nothing."""
+        paths: dict[str, Path | str | None] = {"target": config.model.path or ASSETS / "target"}
+        match config.drafter:
+            case Eagle3Config(path=path, vocab_mapping=mapping):
+                paths |= {"drafter": path or ASSETS / "eagle3", "vocabulary map": mapping}
+            case DraftModelConfig(path=path):
+                paths["drafter"] = path or ASSETS / "draft_model"
+        return {
             role: self._keep(f"{role} sha256", str(path), lambda path=path: fingerprint(path))
             for role, path in paths.items()
-            if Path(path).is_dir()
+            if path is not None and Path(path).exists()
         }
-        return Session(target, drafter, chat, checkpoints)
 
     def _keep(self, role: str, key: str, load: Any) -> Any:
         if role in self._kept and self._kept[role][0] == key:

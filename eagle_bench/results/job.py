@@ -17,6 +17,10 @@ class UnreadableResult(ValueError):
     """A result file that is corrupt, half-written or of another schema; says which and why."""
 
 
+class OtherSchema(UnreadableResult):
+    """A result file that another version of eagle_bench wrote."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One job of a sweep.
@@ -80,7 +84,7 @@ def read_job(folder: Path) -> Job:
     if not isinstance(document, dict) or "schema_version" not in document:
         raise UnreadableResult(f"{path} is no result of eagle_bench: it has no schema_version")
     if document["schema_version"] != SCHEMA_VERSION:
-        raise UnreadableResult(
+        raise OtherSchema(
             f"{path} has schema_version {document['schema_version']}, this eagle_bench reads "
             f"{SCHEMA_VERSION}: run the job again, or read it with the version that wrote it"
         )

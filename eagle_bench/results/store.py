@@ -15,8 +15,16 @@ import numpy as np
 from eagle_bench.errors import UserError
 from eagle_bench.measure.rows import GenerationRow, RoundRow
 from eagle_bench.results.atomic import write_text
+from eagle_bench.results.attempts import ATTEMPTS, Attempt, read_attempts, refuse_others
 from eagle_bench.results.identity import config_hash
-from eagle_bench.results.job import RESULT_FILE, SCHEMA_VERSION, Job, UnreadableResult, read_job
+from eagle_bench.results.job import (
+    RESULT_FILE,
+    SCHEMA_VERSION,
+    Job,
+    OtherSchema,
+    UnreadableResult,
+    read_job,
+)
 from eagle_bench.results.jsonl import JsonLines
 from eagle_bench.results.lock import FolderLock
 from eagle_bench.results.render import run_markdown
@@ -35,6 +43,7 @@ from eagle_bench.results.rowfiles import (
 from eagle_bench.results.scrub import scrub
 
 TABLE_FILE = "table.md"
+DIFF_FILE = "git.diff"
 
 
 class RunFolder:
@@ -65,6 +74,25 @@ class RunFolder:
         self._generations = JsonLines(self.path / GENERATIONS)
         self._rounds: JsonLines | None = None
 
+    def begin(self, attempt: Attempt) -> list[Attempt]:
+        """Note that this process measures here; who measured the rows that are here already.
+
+        Raises
+        ------
+        UserError
+            Those rows are of other settings, checkpoints or prompts.
+        """
+        earlier = read_attempts(self.path) if self.read_rows() else []
+        refuse_others(earlier, attempt, self.path)
+        known = [asdict(each) for each in (*earlier, attempt)]
+        lines = "".join(json.dumps(_plain(scrub(each))) + "\n" for each in known)
+        write_text(self.path / ATTEMPTS, lines)
+        return earlier
+
+    def attempts(self) -> list[Attempt]:
+        """Who measured here, the earliest first."""
+        return read_attempts(self.path)
+
     def append(self, row: GenerationRow) -> None:
         """Put one finished generation on the disk. Append its rounds first."""
         self._generations.append([asdict(row)])
@@ -74,6 +102,10 @@ class RunFolder:
         if self._rounds is None:
             self._rounds = JsonLines(self.path / ROUNDS)
         self._rounds.append(map(asdict, rows))
+
+    def write_diff(self, diff: str) -> None:
+        """Keep what was not committed in the checkout that measured."""
+        write_text(self.path / DIFF_FILE, scrub(diff))
 
     def write_phases(self, rows: Sequence[RoundRow]) -> None:
         """Put the rounds of the instrumented pass beside those of the timed one."""
@@ -87,13 +119,21 @@ class RunFolder:
         """The rounds of all generations, each once."""
         return read_rounds(self.path)[0]
 
-    def is_complete(self, config_hash: str) -> bool:
-        """Tell whether the job with this identity has its complete result here."""
+    def complete_result(self, config_hash: str) -> Job | None:
+        """The complete result of the job with this identity, None when it is still to be made.
+
+        Raises
+        ------
+        UserError
+            The result here was written by another version of eagle_bench.
+        """
         try:
             job = read_job(self.path)
+        except OtherSchema as error:
+            raise UserError(f"{error}; resume=false measures into a folder of its own.") from error
         except UnreadableResult:
-            return False
-        return job.complete and job.config_hash == config_hash
+            return None
+        return job if job.complete and job.config_hash == config_hash else None
 
     def finish(
         self,

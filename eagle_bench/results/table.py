@@ -169,13 +169,22 @@ def _unnamed(job: Job, key: str) -> str:
 def _remark(job: Job) -> str:
     if not job.complete:
         return job.status
-    return ", ".join(_guard_name(guard) for guard in job.summary.get("guards") or [])
+    names = [_guard_name(guard) for guard in job.summary.get("guards") or []]
+    return ", ".join([*names, *(["resumed"] if _resumed(job) else [])])
 
 
 def _notes(job: Job) -> list[str]:
     if not job.complete:
         return [f"{job.status}: {job.reason or 'no reason given'}"]
-    return [_guard_text(guard) for guard in job.summary.get("guards") or []]
+    notes = [_guard_text(guard) for guard in job.summary.get("guards") or []]
+    return notes + ([_resumed(job)] if _resumed(job) else [])
+
+
+def _resumed(job: Job) -> str:
+    """What an earlier, interrupted process contributed, in a sentence; empty for nothing."""
+    kept = job.summary.get("resumed_generations") or 0
+    total = sum(arm["generations"] for arm in job.summary["arms"].values()) if kept else 0
+    return f"resumed: {kept} of {total} generations are an earlier process's." if kept else ""
 
 
 def _guard_name(guard: Any) -> str:

@@ -134,7 +134,7 @@ def test_failed_and_corrupt_results_are_not_complete(tmp_path, config):
 
 def _is_complete(folder, config) -> bool:
     with RunFolder(folder) as run:
-        return run.is_complete(config_hash(config))
+        return run.complete_result(config_hash(config)) is not None
 
 
 def test_numbers_json_does_not_know(tmp_path, config):

@@ -1,0 +1,67 @@
+"""Is the output the same? Each difference graded by the target, and a control in float32."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from eagle_bench.config import DType, RunConfig
+from eagle_bench.data.chat import ChatFormat, opening
+from eagle_bench.data.prompt import Prompt, PromptSet
+from eagle_bench.measure.benchmark import Benchmark
+from eagle_bench.measure.lossless import LosslessReport, compare, grade_divergences
+from eagle_bench.measure.rows import GenerationRow, RoundRow
+from eagle_bench.measure.session import Loader, Session
+from eagle_bench.measure.teacher import divergence_gaps
+
+CONTROL_PROMPTS = 16
+
+
+def graded(
+    config: RunConfig, session: Session, prompts: PromptSet, rows: list[GenerationRow]
+) -> LosslessReport:
+    """The comparison of both arms' tokens, each difference graded by teacher forcing."""
+    report = compare(rows)
+    by_id = {prompt.id: prompt for prompt in prompts.prompts}
+    spoken = {(row.prompt_id, row.turn, row.arm, row.repeat): row for row in rows}
+    gaps = {}
+    for pair in report.differing:
+        said = [
+            spoken[pair.prompt_id, turn, pair.arm, pair.repeat] for turn in range(pair.turn + 1)
+        ]
+        context = _context(session.chat, by_id[pair.prompt_id], said[:-1])
+        gaps[pair] = divergence_gaps(session.target, context, said[-1].token_ids)
+    return grade_divergences(report, gaps, tie_gap=config.measure.tie_gap)
+
+
+def fp32_control(config: RunConfig, prompts: PromptSet) -> dict[str, Any]:
+    """Both arms once more in float32 on the first prompts, where every output must be equal.
+
+    Target and drafter are loaded a second time, so there must be memory for both.
+
+    Returns
+    -------
+    dict
+        `pairs` compared, their `exact_share`, and the `differences` as in `lossless`.
+    """
+    config = replace(config, dtype=DType.float32, repeats=1)
+    session = Loader().session(config)
+    rows: list[GenerationRow] = []
+
+    def keep(row: GenerationRow, rounds: list[RoundRow]) -> None:
+        rows.append(row)
+
+    benchmark = Benchmark(config, session, prompts.prompts[:CONTROL_PROMPTS])
+    for block in benchmark.blocks():
+        benchmark.run(block, keep)
+    found = compare(rows).as_dict()
+    return {name: found[name] for name in ("pairs", "exact_share", "differences")}
+
+
+def _context(chat: ChatFormat, prompt: Prompt, answers: list[GenerationRow]) -> list[int]:
+    """The tokens that the turn after `answers` began from."""
+    history = opening(prompt)
+    for turn, answer in enumerate(answers, 1):
+        history.append({"role": "assistant", "content": chat.decode(answer.token_ids)})
+        history.append({"role": "user", "content": prompt.turns[turn]})
+    return chat.encode(history)
