@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from eagle_bench import schema
+from eagle_bench import schema, slurm
 from eagle_bench.errors import RunFailure, UserError
 
 C = TypeVar("C")
@@ -74,7 +74,7 @@ def hydra_command(task: Callable[[C], object], config_name: str) -> Callable[[],
         schema.register()
         start = hydra.main(version_base="1.3", config_path=schema.CONF, config_name=config_name)
         try:
-            with _hydra_raises():
+            with _hydra_raises(), slurm.plain_failures():
                 start(job)()
         except KeyboardInterrupt:
             print("eagle_bench: interrupted.", file=sys.stderr)

@@ -29,8 +29,6 @@ def job(config: RunConfig) -> None:
     folder = Path(hydra.runtime.output_dir)
     group = folder.name if alone else Path(hydra.sweep.dir).name
     bar = ProgressBar(quiet=config.output.value == "quiet")
-    if not alone:
-        SWEEP.note(config)
     try:
         result = run_job(config, folder, SHARED, bar)
     finally:

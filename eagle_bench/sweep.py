@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from eagle_bench.config import Output, RunConfig, TrackerConfig
+from eagle_bench import slurm
+from eagle_bench.config import Output, TrackerConfig
 from eagle_bench.errors import RunFailure
 from eagle_bench.results.job import Job
+
+SLURM_LAUNCHER = "SlurmLauncher"
 
 
 @dataclass
@@ -27,24 +30,18 @@ class Sweep:
     output: Output = Output.table
     tracker: TrackerConfig | None = None
 
-    def note(self, config: RunConfig) -> None:
-        """The settings of any job say how the sweep is to be shown."""
-        self.output, self.tracker = config.output, config.tracker
+    def say(self, line: str) -> None:
+        """One line on stderr."""
+        if self.output is not Output.quiet:
+            print(line, file=sys.stderr, flush=True)
 
     def show(self) -> None:
-        """Collect and show, if a multirun took place here."""
-        if self.folder is None or not self.folder.is_dir():
+        """Collect and show, if a multirun took place here and came as far as its first job."""
+        if self.folder is None or self.tracker is None or not _has_jobs(self.folder):
             return
         from eagle_bench.results.show import show_sweep
 
-        quiet = self.output is Output.quiet
-        tracker = self.tracker or TrackerConfig(name="none")
-        show_sweep(
-            self.folder,
-            self.output,
-            tracker,
-            lambda line: None if quiet else print(line, file=sys.stderr),
-        )
+        show_sweep(self.folder, self.output, self.tracker, self.say)
 
     def refuse_suspect(self, job: Job, *, strict: bool) -> None:
         """With `strict`, a result with a violated guard is a failure, kept all the same."""
@@ -57,7 +54,19 @@ SWEEP = Sweep()
 
 
 class SweepCallback(Callback):
-    """Notes where the sweep's folder is before the first job starts."""
+    """Before the first job starts, notes where the sweep is and how it is to be shown.
+
+    A setting that is itself swept is not known here, and counts as its default.
+    """
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        tracker = OmegaConf.to_object(config.tracker)
+        assert isinstance(tracker, TrackerConfig)
         SWEEP.folder = Path(config.hydra.sweep.dir)
+        SWEEP.output, SWEEP.tracker = config.output, tracker
+        if config.hydra.launcher._target_.endswith(SLURM_LAUNCHER):
+            slurm.prepare(SWEEP.say)
+
+
+def _has_jobs(folder: Path) -> bool:
+    return any(path.is_dir() and path.name[0] != "." for path in folder.glob("*"))

@@ -1,0 +1,129 @@
+"""What a SLURM sweep needs besides its launcher, which submits one job array and waits for it.
+
+Nothing of the allocation that a user sits in may reach the jobs; a killed job is over also on a
+cluster that keeps no accounts; and no job of the array is left behind when one of them is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hydra.errors import HydraException
+from submitit.core.utils import FailedJobError, UncompletedJobError
+from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
+
+from eagle_bench.errors import RunFailure
+
+COMMANDS = ("sbatch", "srun", "squeue", "scontrol")
+LEAKING = ("SLURM_", "SBATCH_", "SRUN_")
+KEPT = "SLURM_CONF"
+POLL_S = 30
+GONE = "GONE"
+OVER = {
+    *"BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED NODE_FAIL".split(),
+    *f"OUT_OF_MEMORY PREEMPTED TIMEOUT {GONE}".split(),
+}
+
+
+def prepare(say: Callable[[str], None]) -> None:
+    """Before the launcher submits: forget the surrounding allocation, watch the queue.
+
+    `sbatch` lets its environment win over the script, and hands it on to the jobs.
+    """
+    for name in list(os.environ):
+        if name.startswith(LEAKING) and name != KEPT:
+            del os.environ[name]
+    SlurmJob.watcher = Queue(say)
+
+
+@contextmanager
+def plain_failures() -> Iterator[None]:
+    """Inside, the launcher's errors become a sentence, once every job of the array is over.
+
+    Raises
+    ------
+    HydraException
+        There is no SLURM here, or it refuses the jobs.
+    RunFailure
+        Jobs ended without a result.
+    """
+    try:
+        yield
+    except Exception as error:
+        queue = SlurmJob.watcher
+        if not isinstance(queue, Queue):
+            raise
+        absent = [command for command in COMMANDS if shutil.which(command) is None]
+        if absent:
+            raise HydraException(
+                f"hydra/launcher=slurm submits with {', '.join(absent)}, not found on PATH here; "
+                "start it on a login node, or leave the launcher away to run on this machine."
+            ) from None
+        if isinstance(error.__cause__, subprocess.CalledProcessError):
+            raise HydraException(_refusal(error)) from None
+        queue.wait_for_all()
+        if isinstance(error, FailedJobError) or not isinstance(error, UncompletedJobError):
+            raise
+        lost = ", ".join(f"{job} {state}" for job, state in sorted(queue.lost().items()))
+        raise RunFailure(
+            f"SLURM jobs ended without a result ({lost}); the same command goes on from their rows."
+        ) from error
+
+
+class Queue(SlurmInfoWatcher):
+    """The states of this process's jobs as `squeue` tells them.
+
+    The launcher's own watcher asks `sacct`, and waits for ever where that has no answer.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(delay_s=POLL_S)
+        self._say = say
+        self._told = ""
+
+    def update(self) -> None:
+        """Ask `squeue`, and tell how many jobs are in which state when that has changed."""
+        super().update()
+        counts = Counter(state.lower() for state in self._states().values())
+        told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+        if told != self._told:
+            self._told = told
+            self._say(f"SLURM: {told}")
+
+    def is_done(self, job_id: str, mode: str = "standard") -> bool:
+        return self.get_state(job_id, mode) in OVER
+
+    def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
+        text = string.decode() if isinstance(string, bytes) else string
+        listed = dict(line.split("|") for line in text.splitlines())
+        return {job: {"State": listed.get(job, GONE)} for job in self._registered}
+
+    def wait_for_all(self) -> None:
+        """Return when no job is pending or running."""
+        while self._registered - self._finished:
+            self.update_if_long_enough("standard")
+            time.sleep(1)
+
+    def lost(self) -> dict[str, str]:
+        """The state of every job that is over without having completed."""
+        lost = OVER - {"COMPLETED"}
+        return {job: state for job, state in self._states().items() if state in lost}
+
+    def _states(self) -> dict[str, str]:
+        # The launcher registers the array beside its jobs.
+        arrays = {job.partition("_")[0] for job in self._registered if "_" in job}
+        return {job: info["State"] for job, info in self._info_dict.items() if job not in arrays}
+
+    def _make_command(self) -> list[str]:
+        return [*"squeue --me --array --states=all --noheader".split(), "--format=%i|%T"]
+
+
+def _refusal(error: Exception) -> str:
+    lines = str(error).replace("sbatch: error: ", "").splitlines()
+    return f"SLURM refused the jobs: {'; '.join(dict.fromkeys(lines))}."
