@@ -22,6 +22,7 @@ from eagle_bench.config import Attention
 from eagle_bench.decoding.build import plain_greedy
 from eagle_bench.decoding.generation import Request
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.heads.ttt import ttt_hidden, use_ttt_attention
 from eagle_bench.measure.readings import Reading, readings
 from eagle_bench.models.cache import KVCache
 from eagle_bench.models.target import Target
@@ -227,26 +228,16 @@ def _choices(passages: list[Passage]) -> Tensor:
 def _judge(head: EagleHead, target: Target, passages: list[Passage], reading: Reading) -> Judgement:
     """What the head says at these places under `reading`.
 
-    Step k at feature i sees step 0 up to i and its own earlier steps at i: what k draft steps
-    in a row see (EAGLE-3's training-time test, `docs/training.md`).
+    The drafting is EAGLE-3's training-time test (`drafters/heads/ttt.py`).
     """
     twin = head.variant(reading.config, Attention.sdpa)
+    use_ttt_attention(twin)
     embed = twin.embed if twin.embed_tokens is not None else target.embed
     drafted: list[list[Tensor]] = [[] for _ in range(DRAFT_STEPS)]
     for passage in passages:
-        n = passage.tokens.shape[1] - 1
-        device = passage.tokens.device
-        embeds = embed(passage.tokens)
-        hidden = twin.fuse(torch.cat([passage.layers[each][:, :-1] for each in reading.aux], -1))
-        cache = KVCache(1, n * DRAFT_STEPS)
-        causal = torch.ones(n, n, dtype=torch.bool, device=device).tril()
-        own = torch.eye(n, dtype=torch.bool, device=device)
-        for step in range(DRAFT_STEPS):
-            ahead = torch.cat((embeds[:, 1 + step :], embeds[:, :step]), dim=1)
-            mask = torch.cat([causal, *[own] * step], dim=1)[None, None]
-            positions = torch.arange(n, device=device)[None] + step
-            hidden = twin(ahead, hidden, positions, mask, cache)
-            cache.commit_all()
+        features = torch.cat([passage.layers[each][:, :-1] for each in reading.aux], -1)
+        states = ttt_hidden(twin, embed(passage.tokens), features, DRAFT_STEPS)
+        for step, hidden in enumerate(states):
             drafted[step].append(twin.logits(hidden[0, _places(passage, step)]))
     logits = torch.cat([part for step in drafted for part in step]).float()
     own_ids = torch.arange(logits.shape[-1], device=logits.device)

@@ -1,9 +1,4 @@
-"""Training an EAGLE-3 head by training-time test (EAGLE-3 paper, section 3; `eagle3.md` 4).
-
-Step 0 reads the target's features. Step k reads what step k-1 put out at the same index,
-beside the token k places further on; its query sees the causal keys of step 0 and its own
-index in the later steps, at RoPE position + k: just what k sequential draft steps see.
-"""
+"""Training an EAGLE-3 head by training-time test (`drafters/heads/ttt.py`)."""
 
 from __future__ import annotations
 
@@ -15,62 +10,21 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
-from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.export import save_head
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.heads.ttt import (
+    draftable,
+    soft_cross_entropy,
+    ttt_hidden,
+    use_ttt_attention,
+)
 from eagle_bench.models.target import default_aux_layers
 from eagle_bench.training.config import Eagle3TrainingConfig, TrainConfig
 from eagle_bench.training.corpus import Packer, tasks
 from eagle_bench.training.loop import Figures, Trainer
-from eagle_bench.training.ttt_attention import use_ttt_attention
-
-
-class StepKeys:
-    """Keys and values of all TTT steps so far, one behind the other, with gradients."""
-
-    def __init__(self) -> None:
-        self.layers: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def update(self, k: Tensor, v: Tensor, layer_idx: int) -> tuple[Tensor, Tensor]:
-        if layer_idx in self.layers:
-            keys, values = self.layers[layer_idx]
-            k, v = torch.cat((keys, k), dim=2), torch.cat((values, v), dim=2)
-        self.layers[layer_idx] = (k, v)
-        return k, v
-
-    def advance(self, q: int) -> None:
-        pass
-
-
-def ttt_hidden(head: EagleHead, embeds: Tensor, features: Tensor, steps: int) -> list[Tensor]:
-    """The head's output at each TTT step; `head` must attend as `ttt_attention` does.
-
-    Parameters
-    ----------
-    embeds : Tensor
-        `[batch, seq + 1, hidden]`, embeddings of the tokens; index i + 1 goes with feature i.
-    features : Tensor
-        `[batch, seq, 3 * target_hidden]`.
-
-    Returns
-    -------
-    list of Tensor
-        `steps` states `[batch, seq, hidden]`; step k at index i draws token i + 2 + k.
-    """
-    seq = features.shape[1]
-    device = features.device
-    unread = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
-    positions = torch.arange(seq, device=device)[None]
-    hidden, keys = head.fuse(features), StepKeys()
-    outputs = []
-    for step in range(steps):
-        shifted = F.pad(embeds[:, 1 + step :], (0, 0, 0, step))
-        hidden = head(shifted, hidden, positions + step, unread, keys)
-        outputs.append(hidden)
-    return outputs
 
 
 def draft_vocabulary(tokenizer: Tokenizer, size: int, seed: int, samples: int = 2000) -> Tensor:
@@ -115,19 +69,17 @@ def ttt_loss(
     `target_logits` `[batch, seq, vocab]` at index j draw token j + 1; `weights` `[batch, seq]`
     weigh them. Places whose best target token is outside the draft vocabulary do not count.
     """
-    assert head.d2t is not None
     assert head.t2d is not None
-    kept = torch.arange(len(head.d2t), device=features.device) + head.d2t
     best = target_logits.argmax(-1)
     counted = weights * head.t2d[best]
-    wanted = target_logits[..., kept].float().softmax(-1)
+    wanted = target_logits[..., draftable(head, features.device)].float().softmax(-1)
     total = features.new_zeros(())
     figures: Figures = {}
     for step, hidden in enumerate(ttt_hidden(head, embeds, features, config.ttt_length)):
         ahead = 1 + step
-        logits = head.logits(hidden[:, :-ahead]).float()
+        logits = head.logits(hidden[:, :-ahead])
         here = counted[:, ahead:]
-        each = -(wanted[:, ahead:] * logits.log_softmax(-1)).sum(-1)
+        each = soft_cross_entropy(logits, wanted[:, ahead:])
         total = total + config.step_decay**step * (each * here).sum() / here.sum()
         answers = weights[:, ahead:] == 1.0
         right = head.to_target(logits.argmax(-1)) == best[:, ahead:]
