@@ -1,0 +1,95 @@
+"""Keeps a finished study: its table and pictures go into its folder here.
+
+    python experiments/record.py SWEEP_FOLDER NAME
+
+Copies `sweep.csv`, `table.md` and the pictures into `experiments/NAME` and prints the lines for
+its README: the command, and what was measured on which machine and when. A sweep with a job that
+is not complete is refused.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from eagle_bench.config import RESULT_IRRELEVANT
+from eagle_bench.errors import UserError
+from eagle_bench.results.collect import SWEEP_CSV, SWEEP_TABLE
+from eagle_bench.results.find import find_jobs
+from eagle_bench.results.job import Job
+
+HERE = Path(__file__).parent
+
+
+def record(sweep: Path, study: Path) -> str:
+    """Copy the results of `sweep` into `study`.
+
+    Returns
+    -------
+    str
+        The README's opening lines.
+
+    Raises
+    ------
+    UserError
+        No such study, or the sweep is not complete.
+    """
+    if not (study / "README.md").is_file():
+        raise UserError(f"There is no study {study.name}: {study} has no README.md.")
+    found = find_jobs([sweep])
+    jobs = [job for job in found.jobs if job.complete]
+    if found.skipped or len(jobs) < len(found.jobs):
+        raise UserError(f"{sweep} is not complete: {len(jobs)} of {len(found.jobs)} jobs are.")
+    table = pd.read_csv(sweep / SWEEP_CSV, dtype=str, keep_default_na=False)
+    table["folder"] = table["folder"].map(lambda folder: Path(folder).name)
+    table.to_csv(study / SWEEP_CSV, index=False)
+    for file in [sweep / SWEEP_TABLE, *sorted(sweep.glob("*.png"))]:
+        shutil.copyfile(file, study / file.name)
+    guards = {guard["name"] for job in jobs for guard in job.summary["guards"]}
+    return f"    {command(sweep)}\n\n{header(jobs)}\nRemarks: {_joined(guards) or 'none'}."
+
+
+def command(sweep: Path) -> str:
+    """What was typed, less what does not change the result."""
+    overrides = OmegaConf.load(sweep / "multirun.yaml").hydra.overrides.task
+    kept = [each for each in overrides if each.split("=")[0] not in RESULT_IRRELEVANT]
+    return " ".join(["python -m eagle_bench.run -m", *kept])
+
+
+def header(jobs: list[Job]) -> str:
+    """Target, prompts, data type, threads, processor and date in one line."""
+    made = [job.provenance for job in jobs]
+    target = _joined(_target(job) for job in jobs)
+    prompts = _joined(each["dataset"]["prompts"] for each in made)
+    dtype = _joined(each["target"]["dtype"] for each in made)
+    threads = _joined(each["threads"] for each in made)
+    machine = _joined(each["gpu"]["name"] if each["gpu"] else each["cpu"]["model"] for each in made)
+    day = min(each["timestamp"] for each in made)[:10]
+    return (
+        f"Target: {target}, {prompts} prompts, {dtype}, {threads} "
+        f"thread{'' if threads == '1' else 's'} of {machine}, {day}."
+    )
+
+
+def _target(job: Job) -> str:
+    model = job.config["model"]
+    return str(model["name"] if model["path"] is None else job.provenance["target"]["name"])
+
+
+def _joined(values: Iterable[object]) -> str:
+    return ", ".join(sorted({str(value) for value in values}))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python experiments/record.py SWEEP_FOLDER NAME")
+    try:
+        print(record(Path(sys.argv[1]), HERE / sys.argv[2]))
+    except UserError as error:
+        print(f"eagle_bench: {error}", file=sys.stderr)
+        sys.exit(2)
