@@ -1,4 +1,14 @@
-"""What the costs of the parts predict, beside what was measured (Leviathan et al. 2023)."""
+"""What the costs of the parts predict, beside what was measured (Leviathan et al. 2023).
+
+A generation of N tokens in R rounds, whose first token the target's prefill made, decodes in
+`t_p + R * (t_d + t_v + t_o)` seconds, and the baseline in `(N - 1) * t_1`, where t_p is the
+drafter's prefill. With tau = (N - 1) / R emitted tokens per round their ratio is
+
+    S = tau * t_1 / (t_p / R + t_d + t_v + t_o)
+
+which for long outputs becomes `tau * t_1 / (t_d + t_v + t_o)`. Every term includes the loop's
+own work on the host, in t_1 for the baseline and in t_o for the method.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +24,7 @@ class Costs:
     Attributes
     ----------
     step_s : float
-        t_1: a target step with one token.
+        t_1: a token of the baseline, one target step.
     verify_s : float
         t_v(n): verification of the n tokens of a round (its root included).
     draft_s : float
@@ -23,6 +33,8 @@ class Costs:
         t_o: everything else in a round.
     tau : float
         Tokens per round.
+    start_s : float
+        t_p / R: the drafter's prefill, spread over the rounds.
     """
 
     step_s: float
@@ -30,15 +42,20 @@ class Costs:
     draft_s: float
     other_s: float
     tau: float
+    start_s: float = 0.0
 
     @property
     def round_s(self) -> float:
-        return self.draft_s + self.verify_s + self.other_s
+        return self.start_s + self.draft_s + self.verify_s + self.other_s
 
     @property
     def speedup(self) -> float:
-        """Decode speedup: tau * t_1 / (t_d + t_v + t_o)."""
+        """Decode speedup: tau * t_1 / (t_p / R + t_d + t_v + t_o)."""
         return self.tau * self.step_s / self.round_s
+
+    def asymptotic(self, tau: float) -> float:
+        """Decode speedup of endless outputs: no prefill, and nothing of `tau` cut off."""
+        return replace(self, tau=tau, start_s=0.0).speedup
 
 
 def residual(predicted: Costs, measured: Costs, measured_speedup: float) -> dict[str, float]:
@@ -54,9 +71,9 @@ def residual(predicted: Costs, measured: Costs, measured_speedup: float) -> dict
     Returns
     -------
     dict
-        `tau`, `step`, `verify`, `draft`, `other`: each term's part; `unexplained`: what is
-        left between the measured phases and the timed run; `total`: their sum. A part of
-        -0.05 means that the term makes the measured speedup 5% lower than predicted. The
+        `tau`, `step`, `start`, `verify`, `draft`, `other`: each term's part; `unexplained`:
+        what is left between the measured phases and the timed run; `total`: their sum. A part
+        of -0.05 means that the term makes the measured speedup 5% lower than predicted. The
         seconds of a round are split by the logarithmic mean, so the parts add up exactly.
     """
     change = measured.round_s - predicted.round_s
@@ -65,6 +82,7 @@ def residual(predicted: Costs, measured: Costs, measured_speedup: float) -> dict
     parts = {
         "tau": math.log(measured.tau / predicted.tau),
         "step": math.log(measured.step_s / predicted.step_s),
+        "start": -weight * (measured.start_s - predicted.start_s),
         "verify": -weight * (measured.verify_s - predicted.verify_s),
         "draft": -weight * (measured.draft_s - predicted.draft_s),
         "other": -weight * (measured.other_s - predicted.other_s),
@@ -150,9 +168,9 @@ def oracle_bound(
 def gains(costs: Costs, max_tau: float) -> dict[str, float]:
     """Predicted speedup if one loss were halved, all else as it is.
 
-    `acceptance` halves the distance of tau to `max_tau` (depth + 1), `drafting` and
-    `other work` halve their seconds, `verification` halves what verifying costs beyond a
-    one-token step.
+    `acceptance` halves the distance of tau to `max_tau` (depth + 1), `drafting`, `other work`
+    and `prefill of the drafter` halve their seconds, `verification` halves what verifying costs
+    beyond a one-token step.
     """
     excess_s = max(costs.verify_s - costs.step_s, 0.0)
     return {
@@ -160,6 +178,7 @@ def gains(costs: Costs, max_tau: float) -> dict[str, float]:
         "drafting": replace(costs, draft_s=costs.draft_s / 2).speedup,
         "verification": replace(costs, verify_s=costs.verify_s - excess_s / 2).speedup,
         "other work": replace(costs, other_s=costs.other_s / 2).speedup,
+        "prefill of the drafter": replace(costs, start_s=costs.start_s / 2).speedup,
     }
 
 

@@ -68,7 +68,7 @@ def capture(torch_device: str) -> dict[str, Any]:
         "device": torch_device,
         "threads": torch.get_num_threads(),
         "cpu": {
-            "model": _cpu_model(),
+            "model": cpu_model(),
             "cores": psutil.cpu_count(),
             "physical_cores": psutil.cpu_count(logical=False),
             "affinity": _affinity(),
@@ -184,7 +184,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _cpu_model() -> str | None:
+def cpu_model() -> str | None:
+    """The processor's name as the kernel tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
