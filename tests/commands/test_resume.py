@@ -1,0 +1,184 @@
+"""Measured once: finished jobs are skipped, interrupted ones go on, changed inputs are refused."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eagle_bench import load_results
+from eagle_bench.schema import ASSETS
+
+QUICK = ("tracker=none", "threads=1", "output=quiet", "measure.preflight=false", "gen_len=6")
+SWEEP = ("-m", *QUICK[:-1], "num_samples=2", "gen_len=4,5,6,7,8", "measure.warmup_max=1")
+KILLS = 10
+
+SERVER = multiprocessing.get_context("forkserver")
+"""Has everything imported once, so that a command starts at once."""
+SERVER.set_forkserver_preload(
+    ["eagle_bench.run", "eagle_bench.measure.job", "eagle_bench.results.show", "transformers"]
+)
+
+
+def command(log: Path, arguments: tuple[str, ...]) -> None:
+    """`python -m eagle_bench.run` in this process."""
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        sys.argv = ["run", *arguments]
+        from matplotlib.figure import Figure
+
+        from eagle_bench.run import main
+
+        # Pictures would take half of the time and hold nothing that could be lost.
+        Figure.savefig = lambda self, path, **_: Path(path).touch()
+        main()
+
+
+def start(output: Path, *arguments: str) -> BaseProcess:
+    output.mkdir(exist_ok=True)
+    arguments = (*arguments, f"output_dir={output}")
+    process = SERVER.Process(target=command, args=(output / "log", arguments))
+    process.start()
+    return process
+
+
+def run(output: Path, *arguments: str) -> int:
+    process = start(output, *arguments)
+    process.join(120)
+    assert process.exitcode is not None, (output / "log").read_text()
+    return process.exitcode
+
+
+def told(output: Path) -> str:
+    return (output / "log").read_text()
+
+
+def rows(folder: Path) -> pd.DataFrame:
+    return load_results(folder).generations
+
+
+def single(output: Path) -> Path:
+    [folder] = (output / "runs").iterdir()
+    return folder
+
+
+def test_a_finished_job_is_skipped_and_resume_false_starts_over(tmp_path: Path) -> None:
+    quick = (*(each for each in QUICK if each != "output=quiet"), "num_samples=2")
+    assert run(tmp_path, *quick) == 0
+    before = rows(single(tmp_path))
+    assert run(tmp_path, *quick) == 0
+    assert "nothing to measure" in told(tmp_path)
+    assert rows(single(tmp_path))["started_s"].equals(before["started_s"])
+    assert run(tmp_path, *quick, "resume=false") == 0
+    folders = sorted((tmp_path / "runs").iterdir())
+    assert len(folders) == 2
+    assert folders[1].name.startswith(folders[0].name)
+
+
+def test_a_changed_head_under_the_same_path_is_refused(tmp_path: Path) -> None:
+    head = shutil.copytree(ASSETS / "eagle3", tmp_path / "head")
+    arguments = (*QUICK, "num_samples=1", "drafter=eagle3", f"drafter.path={head}")
+    assert run(tmp_path, *arguments) == 0
+    settings = json.loads((head / "config.json").read_text())
+    (head / "config.json").write_text(json.dumps(settings, indent=1))
+    assert run(tmp_path, *arguments) == 2
+    assert "The drafter changed" in told(tmp_path)
+    assert run(tmp_path, *arguments, "resume=false") == 0
+
+
+def test_rows_of_other_settings_in_a_named_folder_are_refused(tmp_path: Path) -> None:
+    named = (*QUICK, "num_samples=1", f"hydra.run.dir={tmp_path / 'mine'}")
+    assert run(tmp_path, *named) == 0
+    (tmp_path / "mine" / "result.json").unlink()
+    assert run(tmp_path, *named, "seed=1") == 2
+    assert "another job's settings" in told(tmp_path)
+
+
+def test_an_older_schema_is_refused_by_name(tmp_path: Path) -> None:
+    arguments = (*QUICK, "num_samples=1")
+    assert run(tmp_path, *arguments) == 0
+    path = single(tmp_path) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 0}))
+    assert run(tmp_path, *arguments) == 2
+    assert "schema_version 0" in told(tmp_path)
+
+
+def test_another_machines_rows_are_told(tmp_path: Path) -> None:
+    arguments = (*QUICK, "num_samples=2")
+    assert run(tmp_path, *arguments) == 0
+    folder = single(tmp_path)
+    (folder / "result.json").unlink()
+    lines = (folder / "generations.jsonl").read_text().splitlines(keepends=True)
+    (folder / "generations.jsonl").write_text("".join(lines[:2]))
+    attempt = json.loads((folder / "attempts.jsonl").read_text())
+    attempt["provenance"]["host"] = "elsewhere"
+    (folder / "attempts.jsonl").write_text(json.dumps(attempt) + "\n")
+    assert run(tmp_path, *arguments) == 0
+    result = json.loads((folder / "result.json").read_text())
+    assert result["summary"]["resumed_generations"] == 2
+    assert [each["host"] for each in result["provenance"]["sessions"]] == ["elsewhere"]
+    assert "mixed_machines" in [guard["name"] for guard in result["summary"]["guards"]]
+    assert "resumed" in (folder / "table.md").read_text()
+    assert len(rows(folder)) == 4
+
+
+def test_ten_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    began_s = time.monotonic()
+    assert run(tmp_path / "calm", *SWEEP) == 0, told(tmp_path / "calm")
+    whole_s = time.monotonic() - began_s
+    [calm] = (tmp_path / "calm" / "sweeps").iterdir()
+    expected = said(calm)
+    assert len(expected) == 5 * 2 * 2
+    dice = random.Random(6)
+    moments = [(tmp_path / str(n), dice.uniform(0.1, 0.9) * whole_s) for n in range(KILLS)]
+    with ThreadPoolExecutor(2) as pool:
+        killed = list(pool.map(lambda trial: kill_and_restart(*trial, expected), moments))
+    assert sum(killed) >= KILLS // 2
+
+
+def kill_and_restart(output: Path, after_s: float, expected: dict[tuple[object, ...], Any]) -> bool:
+    """One trial; whether the kill came before the sweep had ended."""
+    victim = start(output, *SWEEP)
+    victim.join(after_s)
+    running = victim.exitcode is None
+    victim.kill()
+    victim.join()
+    half = finished(output)
+    assert run(output, *SWEEP) == 0, told(output)
+    [folder] = (output / "sweeps").iterdir()
+    results = load_results(folder)
+    assert list(results.jobs["status"]) == ["complete"] * 5
+    assert said(folder) == expected
+    assert len(results.generations) == len(expected)
+    assert half <= set(results.generations["started_s"])
+    return running
+
+
+def said(folder: Path) -> dict[tuple[object, ...], list[int]]:
+    """Token ids of every generation of a sweep."""
+    found = rows(folder)
+    keys = zip(found["gen_len"], found["prompt_id"], found["arm"], found["repeat"], strict=True)
+    return dict(zip(keys, map(list, found["token_ids"]), strict=True))
+
+
+def finished(output: Path) -> set[float]:
+    """When the arms of every finished pair began: these must not be measured again."""
+    moments: set[float] = set()
+    for path in output.glob("sweeps/*/*/generations.jsonl"):
+        whole = path.read_text().rpartition("\n")[0].splitlines()
+        seen: dict[str, list[float]] = {}
+        for row in map(json.loads, whole):
+            seen.setdefault(row["prompt_id"], []).append(row["started_s"])
+        moments.update(moment for pair in seen.values() if len(pair) == 2 for moment in pair)
+    return moments
