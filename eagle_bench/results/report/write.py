@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from eagle_bench.results.atomic import write_text
 from eagle_bench.results.find import find_jobs
-from eagle_bench.results.report.chart import bars_view, lines_view
 from eagle_bench.results.report.page import Page, build_page
+from eagle_bench.results.report.template import fill
 
-HERE = Path(__file__).parent
 REPORT_FILE = "report.html"
 
 
@@ -37,13 +34,4 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
 
 def render(page: Page) -> str:
     """The page as HTML; every text is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"bars_view": bars_view, "lines_view": lines_view}
-    style = (HERE / "report.css").read_text(encoding="utf-8")
-    return environment.get_template("report.html.jinja").render(page=page, style=style)
+    return fill("report.html.jinja", page=page)
