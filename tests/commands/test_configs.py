@@ -1,42 +1,133 @@
-"""Every YAML in `conf/` composes into its schema."""
+"""Every YAML composes, validates and resolves to what its snapshot says.
+
+`pytest --snapshot-update` writes the snapshots anew: a changed default is one changed line there.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+from syrupy.assertion import SnapshotAssertion
 
 from eagle_bench import schema
 from eagle_bench.config import RunConfig
-from eagle_bench.training.config import TrainConfig
+from eagle_bench.drafters.build import check_combination
+from eagle_bench.errors import UserError
+from eagle_bench.results.flatten import flatten
 
 CONF = Path(schema.CONF)
-GROUPS = ("model", "drafter", "dataset", "decoding", "tracker", "sweep")
-CHOICES = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
-TRAININGS = sorted(file.stem for file in (CONF / "training").glob("*.yaml"))
+PRIMARIES = sorted(file.stem for file in CONF.glob("*.yaml"))
+CHOICES = sorted(
+    (file.parent.relative_to(CONF).as_posix(), file.stem) for file in CONF.glob("*/**/*.yaml")
+)
+PRIMARY_OF = {"training": "train"}
+"""Groups that another command than `run` chooses from."""
+
+SHOWN_OF_HYDRA = ("launcher", "sweeper.params")
+ABSENT = "(absent)"
 
 
 @pytest.fixture(autouse=True)
-def _registered() -> None:
+def _composing() -> Any:
+    GlobalHydra.instance().clear()
     schema.register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def composed(primary: str, *overrides: str) -> DictConfig:
+    """The job's config; its check is the schema's own."""
+    config = compose(primary, overrides=list(overrides))
+    assert dataclasses.is_dataclass(OmegaConf.to_object(config)), "it has no schema"
+    return config
+
+
+def resolved(primary: str, *overrides: str) -> dict[str, Any]:
+    """What `--cfg job --resolve` shows, by dotted key, and what is swept and how it is launched."""
+    job = OmegaConf.to_container(
+        composed(primary, *overrides), resolve=True, enum_to_str=True, throw_on_missing=True
+    )
+    assert isinstance(job, dict)
+    whole = compose(primary, overrides=list(overrides), return_hydra_config=True)
+    hydra = {key: OmegaConf.select(whole.hydra, key) for key in SHOWN_OF_HYDRA}
+    plain = {
+        key: OmegaConf.to_container(value, enum_to_str=True)
+        for key, value in hydra.items()
+        if value
+    }
+    return flatten({str(key): value for key, value in job.items()} | {"hydra": plain})
+
+
+def lines(values: dict[str, Any]) -> str:
+    return "\n".join(f"{key}: {value}" for key, value in values.items())
+
+
+def override(group: str, choice: str) -> str:
+    return f"+{group}={choice}" if group == "experiment" else f"{group}={choice}"
+
+
+@pytest.mark.parametrize("primary", PRIMARIES)
+def test_every_command_s_settings(primary: str, snapshot: SnapshotAssertion) -> None:
+    text = lines(resolved(primary))
+    assert not machine_paths(text)
+    assert text == snapshot
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
-def test_every_choice_composes_and_validates(group: str, choice: str) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", overrides=[f"{group}={choice}"])
-    assert isinstance(OmegaConf.to_object(config), RunConfig)
+def test_every_choice(group: str, choice: str, snapshot: SnapshotAssertion) -> None:
+    """Shown is what it changes in the command's settings."""
+    primary = PRIMARY_OF.get(group, "config")
+    usual, chosen = resolved(primary), resolved(primary, override(group, choice))
+    changed = {
+        key: chosen.get(key, ABSENT)
+        for key in usual | chosen
+        if usual.get(key, ABSENT) != chosen.get(key, ABSENT)
+    }
+    text = lines(changed)
+    assert not machine_paths(text)
+    assert text == snapshot
 
 
-@pytest.mark.parametrize("choice", TRAININGS)
-def test_every_training_composes_and_validates(choice: str) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", overrides=[f"training={choice}"])
-    assert isinstance(OmegaConf.to_object(config), TrainConfig)
+def machine_paths(text: str) -> list[str]:
+    """Absolute paths, and folders of whoever works here."""
+    own = [str(place) for place in (Path.home(), CONF.parent) if str(place) in text]
+    return own + re.findall(r"(?:^|[\s'\",:\[])(/\w[\w./-]*|[A-Z]:\\\S+)", text)
 
 
-def test_every_yaml_is_one_of_them() -> None:
-    found = {(file.parent.name, file.stem) for file in CONF.glob("*/*.yaml")}
-    assert found == {*CHOICES, *(("training", name) for name in TRAININGS)}
+@pytest.mark.parametrize("planted", ["path: /data/heads", f"a: {Path.home()}", "files: ['/x/y']"])
+def test_a_machine_path_would_be_found(planted: str) -> None:
+    assert machine_paths(planted)
+    assert not machine_paths("path: outputs/train\nhub: HuggingFaceH4/mt_bench_prompts/raw")
+
+
+def test_no_yaml_lies_where_no_test_looks() -> None:
+    root = CONF.parent
+    seen = {CONF / f"{name}.yaml" for name in PRIMARIES}
+    seen |= {CONF / group / f"{choice}.yaml" for group, choice in CHOICES}
+    folders = (CONF, root / "experiments", root / "eagle_bench")
+    assert {file for folder in folders for file in folder.rglob("*.y*ml")} == seen
+
+
+@pytest.mark.parametrize("method", ["two_pass", "one_pass"])
+@pytest.mark.parametrize(
+    ("setting", "telling"),
+    [
+        ("drafter=prompt_lookup", "needs an EAGLE head"),
+        ("temperature=0.5", "is greedy"),
+        ("batch_size=2", "one prompt at a time"),
+    ],
+)
+def test_what_a_method_without_a_cache_cannot_do(method: str, setting: str, telling: str) -> None:
+    config = OmegaConf.to_object(composed("config", f"decoding={method}", setting))
+    assert isinstance(config, RunConfig)
+    with pytest.raises(UserError, match=rf"decoding={method} .*{telling}"):
+        check_combination(config)
+    check_combination(dataclasses.replace(config, drafter=OmegaConf.to_object(
+        composed("config")).drafter, temperature=0.0, batch_size=1))  # fmt: skip
