@@ -8,11 +8,28 @@ from hydra.core.config_store import ConfigStore
 
 from eagle_bench import config as c
 from eagle_bench import folders
+from eagle_bench import pair_config as p
 from eagle_bench.training import config as t
 
 PACKAGE = Path(__file__).resolve().parent
 CONF = str(PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf")
 ASSETS = PACKAGE / "assets"
+
+DRAFTERS: dict[str, type[c.DrafterConfig]] = {
+    "eagle3": c.Eagle3Config,
+    "prompt_lookup": c.PromptLookupConfig,
+    "draft_model": c.DraftModelConfig,
+    "oracle": c.OracleConfig,
+    "random": c.RandomConfig,
+}
+DECODINGS: dict[str, type[c.DecodingConfig]] = {
+    "chain": c.ChainConfig,
+    "two_pass": c.TwoPassConfig,
+    "one_pass": c.OnePassConfig,
+    "tree": c.TreeConfig,
+    "static_tree": c.StaticTreeConfig,
+    "adaptive": c.AdaptiveConfig,
+}
 
 
 def register() -> None:
@@ -21,25 +38,14 @@ def register() -> None:
     store = ConfigStore.instance().store
     store(name="run_schema", node=c.RunConfig)
     store(name="train_schema", node=t.TrainConfig)
+    store(name="proxy_schema", node=p.ProxyConfig)
+    store(name="distribution_schema", node=p.DistributionConfig)
     store(group="model", name="schema", node=c.ModelConfig)
     store(group="dataset", name="schema", node=c.DatasetConfig)
     store(group="tracker", name="schema", node=c.TrackerConfig)
-    for name, drafter in {
-        "eagle3": c.Eagle3Config,
-        "prompt_lookup": c.PromptLookupConfig,
-        "draft_model": c.DraftModelConfig,
-        "oracle": c.OracleConfig,
-        "random": c.RandomConfig,
-    }.items():
+    for name, drafter in DRAFTERS.items():
         store(group="drafter", name=f"{name}_schema", node=drafter)
-    for name, method in {
-        "chain": c.ChainConfig,
-        "two_pass": c.TwoPassConfig,
-        "one_pass": c.OnePassConfig,
-        "tree": c.TreeConfig,
-        "static_tree": c.StaticTreeConfig,
-        "adaptive": c.AdaptiveConfig,
-    }.items():
+    for name, method in DECODINGS.items():
         store(group="decoding", name=f"{name}_schema", node=method)
     for name, training in {
         "target": t.TargetTrainingConfig,

@@ -62,8 +62,8 @@ class ChatFormat:
         """An answer's text, control tokens left out."""
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
-    def render(self, history: list[dict[str, str]]) -> str:
-        """`history` as text, the generation prompt at its end."""
+    def render(self, history: list[dict[str, str]], *, to_answer: bool = True) -> str:
+        """`history` as text, with `to_answer` the generation prompt at its end."""
         if self.template is None:
             return "\n".join(message["content"] for message in history)
         thinking: dict[str, Any] = {}
@@ -74,7 +74,7 @@ class ChatFormat:
                 history,
                 chat_template=self.template,
                 tokenize=False,
-                add_generation_prompt=True,
+                add_generation_prompt=to_answer,
                 **thinking,
             )
         except (jinja2.TemplateError, TypeError) as error:
@@ -103,6 +103,21 @@ class ChatFormat:
         ids: list[int] = self.tokenizer(text, add_special_tokens=self.template is None)["input_ids"]
         bos = self.tokenizer.bos_token_id
         return ids[1:] if bos is not None and ids[:2] == [bos, bos] else ids
+
+    def encode_answer(
+        self, history: list[dict[str, str]], answer: str, eos_ids: frozenset[int]
+    ) -> list[int]:
+        """Token ids of a given answer to `history`, as the target would have generated it.
+
+        The token that ends the assistant's turn in the template is the last one, where it is
+        one of `eos_ids`.
+        """
+        whole = self.render([*history, {"role": "assistant", "content": answer}], to_answer=False)
+        behind = whole.rpartition(answer.strip())[2]
+        ids, ends = (
+            self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (answer, behind)
+        )
+        return [*ids, *(token for token in ends[:1] if token in eos_ids)]
 
 
 def chat_format(

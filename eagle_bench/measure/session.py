@@ -11,6 +11,7 @@ import torch
 from eagle_bench.config import DraftModelConfig, Eagle3Config, RunConfig, plain
 from eagle_bench.data.chat import ChatFormat, chat_format
 from eagle_bench.drafters.build import BuiltDrafter, build_drafter
+from eagle_bench.errors import UserError
 from eagle_bench.measure.provenance import fingerprint
 from eagle_bench.models.load import load_target, resolve_device
 from eagle_bench.models.target import Target
@@ -38,6 +39,16 @@ class Session:
         if self.drafter.max_positions is not None:
             rooms["draft model"] = self.drafter.max_positions
         return rooms
+
+    def check_room(self, prompt_id: str, tokens: int, gen_len: int) -> None:
+        """Raise `UserError` unless `tokens` of context and `gen_len` more fit."""
+        for role, room in self.rooms().items():
+            if tokens + gen_len > room:
+                raise UserError(
+                    f"prompt {prompt_id} has {tokens} tokens, and gen_len={gen_len} more go beyond "
+                    f"the {role}'s {room} positions; lower gen_len, or leave such prompts out with "
+                    "dataset.skip_long=true."
+                )
 
 
 @dataclass
