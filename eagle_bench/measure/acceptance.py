@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from eagle_bench.measure.rows import GenerationRow, RoundRow
+from eagle_bench.measure.statistics import Sampling, cluster_interval, ratio_of_ratios
 
 Ints = NDArray[np.int64]
+FIRST_BIN = {"position": 32, "context_len": 64}
+"""Width in tokens of the first bin along the output and the context; later bins double."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,31 @@ def positions(accepted: Ints, depth: Ints) -> Positions:
     return Positions(marginal, conditional, np.bincount(accepted, minlength=deepest + 1).tolist())
 
 
-def round_table(rows: Sequence[GenerationRow], rounds: Sequence[RoundRow] = ()) -> pd.DataFrame:
-    """One line per round of `rows`: accepted, depth, position, context_len, all in tokens.
+def position_intervals(table: pd.DataFrame, sampling: Sampling) -> dict[str, list[Any]]:
+    """Intervals of `positions`, `[low, high]` or None each, from a `round_table`."""
+    accepted, depth = table["accepted"].to_numpy(), table["depth"].to_numpy()
+    reach = np.arange(int(depth.max(initial=0)) + 1)
+    offered = depth[:, None] >= reach
+    passed = offered & (accepted[:, None] >= reach)
+    _, prompts = np.unique(table["prompt_id"].to_numpy(str), return_inverse=True)
+    sums = np.zeros((len(set(prompts.tolist())), len(reach), 2))
+    np.add.at(sums, prompts, np.stack([passed, offered], axis=-1))
+    found: dict[str, list[Any]] = {"per_position": [], "per_position_conditional": []}
+    for k in reach[1:]:
+        for name, before in (("per_position", 0), ("per_position_conditional", k - 1)):
+            clusters = np.concatenate([sums[:, k], sums[:, before]], axis=-1)
+            bounds = cluster_interval(clusters, ratio_of_ratios, sampling, scale="share")
+            found[name].append([bounds.low, bounds.high] if bounds else None)
+    return found
 
-    `position` is the index in the output of the round's first token, `context_len` the tokens
-    before it. Depths come from the round rows where given; a generation row alone knows only
-    their sum, which is then laid out as equal depths with what remains last. That is exact for
-    drafts of one fixed depth, the last round's cut or not.
+
+def round_table(rows: Sequence[GenerationRow], rounds: Sequence[RoundRow] = ()) -> pd.DataFrame:
+    """One line per round of `rows`: prompt_id, then accepted, depth, position, context_len.
+
+    All in tokens. `position` is the index in the output of the round's first token,
+    `context_len` the tokens before it. Depths come from the round rows where given; a
+    generation row alone knows only their sum, which is then laid out as equal depths with what
+    remains last. That is exact for drafts of one fixed depth, the last round's cut or not.
     """
     recorded = {
         (row.prompt_id, row.turn, row.arm, row.repeat, row.round): row.depth for row in rounds
@@ -61,7 +83,7 @@ def round_table(rows: Sequence[GenerationRow], rounds: Sequence[RoundRow] = ()) 
         )
         for arm in {row.arm for row in rows}
     }
-    lines: list[tuple[int, int, int, int]] = []
+    lines: list[tuple[str, int, int, int, int]] = []
     for row in rows:
         left = row.drafted_depth
         position = row.new_tokens + row.overshoot - sum(row.accept_lengths) - row.rounds
@@ -70,13 +92,24 @@ def round_table(rows: Sequence[GenerationRow], rounds: Sequence[RoundRow] = ()) 
             left -= even
             key = (row.prompt_id, row.turn, row.arm, row.repeat, index)
             depth = recorded.get(key, even)
-            lines.append((accepted, depth, position, row.prompt_tokens + position))
+            context_len = row.prompt_tokens + position
+            lines.append((row.prompt_id, accepted, depth, position, context_len))
             position += accepted + 1
-    return pd.DataFrame(lines, columns=["accepted", "depth", "position", "context_len"])
+    columns = ["prompt_id", "accepted", "depth", "position", "context_len"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def _even_depth(row: GenerationRow) -> int:
     return max(-(-row.drafted_depth // row.rounds), *row.accept_lengths)
+
+
+def along(table: pd.DataFrame, column: str) -> list[dict[str, Any]]:
+    """`by_bin` as plain data, in bins that double in width from `FIRST_BIN[column]` on."""
+    edges = [0, FIRST_BIN[column]]
+    while edges[-1] <= table[column].max():
+        edges.append(2 * edges[-1])
+    bins = by_bin(table, column, edges).astype(object)
+    return [{str(k): v for k, v in line.items()} for line in bins.to_dict("records")]
 
 
 def by_bin(table: pd.DataFrame, column: str, edges: Sequence[int]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ runs inside a timed region: rows are written and the bar is redrawn in between.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from eagle_bench.config import RunConfig
@@ -18,6 +18,7 @@ from eagle_bench.decoding.generation import Generation, Request
 from eagle_bench.decoding.loop import Arm
 from eagle_bench.drafters.oracle import OracleDrafter
 from eagle_bench.errors import UserError
+from eagle_bench.measure.energy import energy_meter, shares_j
 from eagle_bench.measure.memory import PeakMemory
 from eagle_bench.measure.rows import GenerationRow, RoundRow
 from eagle_bench.measure.session import Session
@@ -30,10 +31,22 @@ Report = Callable[[GenerationRow, list[RoundRow]], None]
 
 @dataclass(frozen=True)
 class Block:
-    """Prompts that run together: one at batch size 1, else all of them."""
+    """Prompts that run together: one at batch size 1, else all of them.
+
+    `index` is its place among the blocks of its repeat.
+    """
 
     prompts: tuple[Prompt, ...]
     repeat: int
+    index: int
+
+    @property
+    def baseline_first(self) -> bool:
+        """Alternates along the prompts and, for each prompt, along the repeats.
+
+        It depends on nothing but the block, so a resumed run goes on as it would have.
+        """
+        return (self.repeat + self.index) % 2 == 0
 
 
 class Benchmark:
@@ -52,27 +65,23 @@ class Benchmark:
         target = session.target
         self.baseline: Arm = build_baseline(config, target)
         self.speculative: Arm = build_speculative(config, target, session.drafter.drafter)
+        self.energy = energy_meter(target.spec.device)
         self._memory = PeakMemory(target.spec.device)
-        self._order = 0
         for prompt in prompts:
             self._check_room(prompt, len(session.chat.encode(opening(prompt))))
 
-    def blocks(self) -> Iterator[Block]:
-        """What is to be run, in order: repeats outermost."""
-        for repeat in range(self.config.repeats):
-            if self.config.batch_size > 1:
-                yield Block(tuple(self.prompts), repeat)
-            else:
-                for prompt in self.prompts:
-                    yield Block((prompt,), repeat)
+    def blocks(self, repeat: int = 0) -> list[Block]:
+        """All prompts once, in order."""
+        if self.config.batch_size > 1:
+            return [Block(tuple(self.prompts), repeat, 0)]
+        return [Block((prompt,), repeat, index) for index, prompt in enumerate(self.prompts)]
 
     def warm_up(self) -> int:
         """Run the first block until both arms' times settle; how often it ran.
 
         Nothing of it is kept.
         """
-        block = next(self.blocks())
-        few = Block(block.prompts[: self.config.batch_size], 0)
+        few = Block(tuple(self.prompts[: self.config.batch_size]), 0, 0)
         previous: list[float] = []
         for count in range(1, self.config.measure.warmup_max + 1):
             times = [self._timed(arm, few) for arm in (self.baseline, self.speculative)]
@@ -88,9 +97,8 @@ class Benchmark:
         """Both arms on one block; every generation goes to `report`."""
         self._record_oracle(block)
         arms = (self.baseline, self.speculative)
-        for arm in arms if self._order % 2 == 0 else reversed(arms):
+        for arm in arms if block.baseline_first else reversed(arms):
             self._run_arm(arm, block, report)
-        self._order += 1
 
     def _timed(self, arm: Arm, block: Block) -> float:
         self._record_oracle(block)
@@ -109,12 +117,15 @@ class Benchmark:
                     histories[prompt.id].append(message)
             requests = [self._request(prompt, turn, histories[prompt.id]) for prompt in speaking]
             self._memory.start()
+            self.energy.start()
             generations = list(arm.generate(requests, self.config.batch_size))
+            joules = self.energy.stop_j()
             peak_bytes = self._memory.peak_bytes()
             by_key = {generation.request.key: generation for generation in generations}
-            for prompt, request in zip(speaking, requests, strict=True):
-                generation = by_key[request.key]
-                row = self._row(prompt, turn, arm.name, block.repeat, generation, peak_bytes)
+            spoken = [by_key[request.key] for request in requests]
+            shares = shares_j(joules, [len(generation.tokens) for generation in spoken])
+            for prompt, generation, energy_j in zip(speaking, spoken, shares, strict=True):
+                row = self._row(prompt, turn, arm, block, generation, peak_bytes, energy_j)
                 report(row, _round_rows(row, generation))
                 answer = self.session.chat.decode(generation.tokens)
                 histories[prompt.id].append({"role": "assistant", "content": answer})
@@ -146,18 +157,19 @@ class Benchmark:
         self,
         prompt: Prompt,
         turn: int,
-        arm: str,
-        repeat: int,
+        arm: Arm,
+        block: Block,
         generation: Generation,
         peak_bytes: int,
+        energy_j: float | None,
     ) -> GenerationRow:
-        rounds = generation.rounds if arm != self.baseline.name else []
+        rounds = generation.rounds if arm is self.speculative else []
         return GenerationRow(
             prompt_id=prompt.id,
             category=prompt.category,
             turn=turn,
-            arm=arm,
-            repeat=repeat,
+            arm=arm.name,
+            repeat=block.repeat,
             gen_len=self.config.gen_len,
             new_tokens=len(generation.tokens),
             stop_reason=generation.stop_reason,
@@ -175,8 +187,9 @@ class Benchmark:
             drafted_depth=sum(each.depth for each in rounds),
             accepted=sum(each.accepted for each in rounds),
             peak_bytes=peak_bytes,
+            energy_j=energy_j,
             batch_size=self.config.batch_size,
-            order=self._order,
+            order=int(block.baseline_first is (arm is self.speculative)),
             started_s=generation.started_s,
         )
 

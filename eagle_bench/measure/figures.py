@@ -10,12 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eagle_bench.measure.acceptance import positions, round_table
+from eagle_bench.measure.acceptance import along, position_intervals, positions, round_table
 from eagle_bench.measure.frame import BASELINE, frame, methods
 from eagle_bench.measure.lossless import LosslessReport
 from eagle_bench.measure.pairing import pair, speedup
 from eagle_bench.measure.rows import GenerationRow, RoundRow
-from eagle_bench.measure.statistics import Sampling, cluster_interval, drift, ratio
+from eagle_bench.measure.statistics import (
+    Sampling,
+    Scale,
+    cluster_interval,
+    drift,
+    ratio,
+    share_interval,
+)
 from eagle_bench.measure.tau import RATIOS as TAU_RATIOS
 from eagle_bench.measure.tau import macro_steps, taus
 
@@ -41,6 +48,7 @@ def summarise(
     confidence: float,
     lossless: LosslessReport | None,
     rounds: Sequence[RoundRow] = (),
+    target_ci: float | None = None,
 ) -> dict[str, Any]:
     """Every figure of one run, as plain JSON types.
 
@@ -58,6 +66,8 @@ def summarise(
         counts are then counted but kept, since samples differ in length by chance.
     rounds : sequence of RoundRow
         Gives the offered depth of each round; without it, see `acceptance.round_table`.
+    target_ci : float | None
+        Half-width of the speedup's interval over the speedup that `prompts_needed` is for.
 
     Returns
     -------
@@ -79,7 +89,7 @@ def summarise(
             arms[arm] |= _speculation(own, arm_rows, arm_rounds, sampling, arms[arm])
     drop = lossless is not None
     pairings = {name: pair(table, name, drop_flagged=drop) for name in names or [NO_METHOD]}
-    speedups = {name: speedup(found, sampling) for name, found in pairings.items()}
+    speedups = {name: speedup(found, sampling, target_ci) for name, found in pairings.items()}
     headline = names[0] if names else None
     return {
         "gen_len": gen_len,
@@ -91,7 +101,7 @@ def summarise(
         "arms": arms,
         "speedup": speedups[headline or NO_METHOD],
         "other_speedups": {name: speedups[name] for name in names[1:]},
-        "lossless": (lossless or LosslessReport(())).as_dict(),
+        "lossless": _lossless(lossless or LosslessReport(()), confidence),
         "flagged_pairs": sum(len(pairing.flagged) for pairing in pairings.values()),
         "categories": _categories(table, headline, sampling, drop) if headline else {},
         "guards": [],
@@ -108,11 +118,27 @@ def _quotient(table: pd.DataFrame, numerator: str, denominator: str) -> float | 
 
 
 def _interval(
-    table: pd.DataFrame, numerator: str, denominator: str, sampling: Sampling
+    table: pd.DataFrame,
+    numerator: str,
+    denominator: str,
+    sampling: Sampling,
+    scale: Scale = "log",
 ) -> list[float] | None:
     by_prompt = table.groupby("prompt_id", sort=False)[[numerator, denominator]].sum()
-    bounds = cluster_interval(by_prompt.to_numpy(np.float64), ratio, sampling)
+    bounds = cluster_interval(by_prompt.to_numpy(np.float64), ratio, sampling, scale=scale)
     return [bounds.low, bounds.high] if bounds else None
+
+
+def _share_interval(share: float, prompts: int, confidence: float) -> list[float]:
+    bounds = share_interval(share, prompts, confidence)
+    return [bounds.low, bounds.high]
+
+
+def _lossless(report: LosslessReport, confidence: float) -> dict[str, Any]:
+    found = report.as_dict()
+    share, prompts = found["exact_share"], len({pair.prompt_id for pair in report.pairs})
+    interval = None if share is None else _share_interval(share, prompts, confidence)
+    return found | {"interval": interval}
 
 
 def _arm(own: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
@@ -135,7 +161,15 @@ def _arm(own: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
             float(own["energy_j"].sum(skipna=False) / own["new_tokens"].sum())
         ),
         "drift": _drift(own[first], own[last], sampling) if not first.all() else None,
-        "intervals": {name: _interval(own, *columns, sampling) for name, columns in RATIOS.items()},
+        "intervals": {
+            **{name: _interval(own, *columns, sampling) for name, columns in RATIOS.items()},
+            "energy_j_per_token": None
+            if own["energy_j"].isna().any()
+            else _interval(own, "energy_j", "new_tokens", sampling),
+            "eos_share": _share_interval(
+                own["at_eos"].mean(), own["prompt_id"].nunique(), sampling.confidence
+            ),
+        },
     }
 
 
@@ -182,13 +216,17 @@ def _speculation(
         "per_position": accepted.marginal,
         "per_position_conditional": accepted.conditional,
         "accept_histogram": accepted.histogram,
+        "acceptance_by_position": along(by_round, "position"),
+        "acceptance_by_context": along(by_round, "context_len"),
         "intervals": {
             **arm["intervals"],
             **{
-                name: _interval(own, *columns, sampling)
-                for name, columns in (SPECULATIVE_RATIOS | TAU_RATIOS).items()
+                name: _interval(own, *columns, sampling, "share")
+                for name, columns in SPECULATIVE_RATIOS.items()
             },
+            **{name: _interval(own, *columns, sampling) for name, columns in TAU_RATIOS.items()},
             "tau_macro": [macro.low, macro.high] if macro else None,
+            **position_intervals(by_round, sampling),
         },
     }
 

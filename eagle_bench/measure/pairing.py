@@ -17,6 +17,7 @@ from eagle_bench.measure.statistics import (
     exp_of_mean,
     jackknife_error,
     minimum_detectable,
+    prompts_needed,
     ratio_of_ratios,
 )
 
@@ -59,12 +60,21 @@ def pair(table: pd.DataFrame, method: str, *, drop_flagged: bool) -> Pairs:
     return Pairs(cells, flagged)
 
 
-def speedup(pairs: Pairs, sampling: Sampling) -> dict[str, Any]:
-    """The `speedup` part of a summary: end-to-end figures, and `decode` for decoding alone."""
+def speedup(pairs: Pairs, sampling: Sampling, target_ci: float | None = None) -> dict[str, Any]:
+    """The `speedup` part of a summary: end-to-end figures, and `decode` for decoding alone.
+
+    With `target_ci`, a wanted half-width of the interval over the speedup, `prompts_needed` is
+    the number of prompts, repeated as these were, that would give it.
+    """
     whole = _estimates(pairs.cells, "new_tokens", "busy_s", "wall_s", sampling)
     decode = _estimates(pairs.cells, "later_tokens", "decode_busy_s", "decode_s", sampling)
+    half, wanted = whole["relative_half_width"], None
+    if half is not None and target_ci is not None:
+        prompts = pairs.cells.index.get_level_values("prompt_id").nunique()
+        wanted = prompts_needed(prompts, half, target_ci)
     return {
         **whole,
+        "prompts_needed": wanted,
         "decode": decode,
         "pairs": len(pairs.cells),
         "flagged_pairs": len(pairs.flagged),
@@ -80,9 +90,7 @@ def _estimates(
     rate_b = cells[f"{tokens}/b"] / cells[f"{latency}/b"]
     one = pd.Series(1.0, index=cells.index)
     log_ratio = pd.Series(np.log(rate_s / rate_b), index=cells.index)
-    pooled = _by_prompt(
-        cells[f"{tokens}/s"], cells[f"{busy}/s"], cells[f"{tokens}/b"], cells[f"{busy}/b"]
-    )
+    pooled = pooled_sums(cells, tokens, busy).to_numpy(np.float64)
     means = _by_prompt(rate_s, one, rate_b, one)
     logs = _by_prompt(log_ratio, one)
     figures: dict[str, Any] = {
@@ -117,6 +125,14 @@ def _estimates(
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in figures.items()
     }
+
+
+def pooled_sums(
+    cells: pd.DataFrame, tokens: str = "new_tokens", busy: str = "busy_s"
+) -> pd.DataFrame:
+    """What `ratio_of_ratios` makes the pooled speedup of: four columns, a line per prompt."""
+    columns = [f"{tokens}/s", f"{busy}/s", f"{tokens}/b", f"{busy}/b"]
+    return cells[columns].groupby(level="prompt_id", sort=False).sum()
 
 
 def _by_prompt(*columns: pd.Series[Any]) -> Floats:

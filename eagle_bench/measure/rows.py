@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class GenerationRow:
-    """One prompt (and turn) x arm x repeat. Times in seconds, counts in tokens or calls."""
+    """One prompt (and turn) x arm x repeat. Times in seconds, counts in tokens or calls.
+
+    `order` is 0 for the arm that ran first on the prompt, 1 for the other; `started_s` is on
+    the process's own clock.
+    """
 
     prompt_id: str
     category: str

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,11 @@ from scipy import stats
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
 """Maps sums over clusters `[..., columns]` to values `[...]`."""
+Scale = Literal["log", "linear", "share"]
+GRADIENT_STEP = 1e-6
+MOST_REACH = 2.0
+"""An interval reaches at most so many times Student's quantile: a resample that drew hardly two
+distinct clusters has next to no error of its own, and its pivot no bound."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +61,16 @@ def exp_of_mean(sums: Floats) -> Floats:
     return np.asarray(np.exp(sums[..., 0] / sums[..., 1]), dtype=np.float64)
 
 
-def cluster_interval(clusters: Floats, statistic: Statistic, sampling: Sampling) -> Interval | None:
+def cluster_interval(
+    clusters: Floats, statistic: Statistic, sampling: Sampling, *, scale: Scale = "log"
+) -> Interval | None:
     """Bootstrap interval of `statistic` of the column sums, resampling clusters.
 
-    BCa (Efron 1987) with the normal quantile widened to `sqrt(n / (n - 1)) * t(n - 1)`
-    (Hesterberg 2015): the plain bootstrap takes the spread of n clusters for that of the
-    population and is too narrow for the few prompts that benchmarks have. The choice was made
-    by coverage on synthetic rows (`docs/how-we-measure.md`).
+    A bootstrap-t (Efron 1981): each resample's deviation is divided by its own standard error,
+    which follows the skewness that few prompts have and a normal quantile does not know.
+    Resamples leave out one cluster at random and draw n of the others (the bootknife,
+    Hesterberg 2004), without which n clusters pass for the population and the interval is too
+    narrow by sqrt((n - 1) / n). The choice was made by coverage (`docs/how-we-measure.md`).
 
     Parameters
     ----------
@@ -70,49 +80,82 @@ def cluster_interval(clusters: Floats, statistic: Statistic, sampling: Sampling)
         Function of the sums.
     sampling : Sampling
         Seed, resamples, confidence.
+    scale : "log" | "linear" | "share"
+        Where deviations are taken: the logarithm of a figure that is always positive, or the
+        figure itself; a `share` is linear and its bounds are kept within 0 and 1.
 
     Returns
     -------
     Interval | None
-        None for fewer than two clusters or when no resample defines the statistic.
+        None for fewer than two clusters, or when the figure is undefined for all of them or
+        without one of them.
     """
     n = len(clusters)
     if n < 2:
         return None
-    rng = np.random.default_rng(sampling.seed)
-    picks = rng.integers(0, n, size=(sampling.resamples, n))
-    slots = picks + n * np.arange(sampling.resamples)[:, None]
-    weights = np.bincount(slots.ravel(), minlength=slots.size).reshape(slots.shape)
-    total = clusters.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        resampled = statistic(weights @ clusters)
-        point = float(statistic(total))
-        left_out = statistic(total - clusters)
-    resampled = resampled[np.isfinite(resampled)]
-    if not resampled.size or not math.isfinite(point):
+
+    def scaled(sums: Floats) -> Floats:
+        return np.log(statistic(sums)) if scale == "log" else statistic(sums)
+
+    weights = _bootknife(n, sampling.resamples, sampling.seed)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        point = float(scaled(clusters.sum(axis=0)))
+        error = jackknife_error(clusters, scaled)
+        away = scaled(weights @ clusters) - point
+        pivots = np.where(away == 0.0, 0.0, away / _errors(weights, clusters, scaled))
+    pivots = pivots[~np.isnan(pivots)]
+    if not pivots.size or not math.isfinite(point) or not math.isfinite(error):
         return None
-    low, high = np.quantile(resampled, _bca_levels(resampled, point, left_out, sampling.confidence))
+    tail = (1 - sampling.confidence) / 2
+    most = MOST_REACH * float(stats.t.ppf(1 - tail, n - 1))
+    below, above = np.clip(np.quantile(pivots, [tail, 1 - tail], method="lower"), -most, most)
+    bounds = np.array([point - above * error, point - below * error])
+    if scale == "log":
+        bounds = np.exp(bounds)
+    elif scale == "share":
+        bounds = np.clip(bounds, 0.0, 1.0)
+    low, high = bounds
     return Interval(float(low), float(high))
 
 
-def _bca_levels(resampled: Floats, point: float, left_out: Floats, confidence: float) -> Floats:
-    """Quantiles of the resamples that bound the interval: float[2]."""
-    n, resamples = len(left_out), len(resampled)
-    tied = np.isclose(resampled, point, rtol=1e-12, atol=0.0)
-    below = np.mean((resampled < point) & ~tied) + 0.5 * np.mean(tied)
-    bias = stats.norm.ppf(np.clip(below, 1 / (resamples + 1), resamples / (resamples + 1)))
-    pull = left_out.mean() - left_out
-    spread = float((pull**2).sum())
-    skewed = math.isfinite(spread) and spread > 1e-24 * point**2
-    acceleration = float((pull**3).sum()) / (6 * spread**1.5) if skewed else 0.0
-    tail = (1 - confidence) / 2
-    reach = math.sqrt(n / (n - 1)) * stats.t.ppf(1 - tail, n - 1)
-    sides = np.array([-reach, reach])
-    room = 1 - acceleration * (bias + sides)
-    bent = bias + (bias + sides) / np.where(room > 0, room, 1.0)
-    return np.asarray(
-        stats.norm.cdf(np.where(room > 0, bent, np.copysign(np.inf, sides))), dtype=np.float64
+@lru_cache(maxsize=4)
+def _bootknife(n: int, resamples: int, seed: int) -> Floats:
+    """How often each resample drew each cluster: float[resamples, n]."""
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, n - 1, size=(resamples, n))
+    picks += picks >= rng.integers(0, n, size=(resamples, 1))
+    slots = picks + n * np.arange(resamples)[:, None]
+    return np.bincount(slots.ravel(), minlength=slots.size).reshape(slots.shape).astype(np.float64)
+
+
+def _errors(weights: Floats, clusters: Floats, statistic: Statistic) -> Floats:
+    """Linearised standard error of `statistic` in each resample: float[resamples]."""
+    n = len(clusters)
+    sums = weights @ clusters
+    steps = GRADIENT_STEP * np.maximum(np.abs(clusters).sum(axis=0), np.finfo(np.float64).tiny)
+    slopes = np.stack(
+        [
+            (statistic(sums + step) - statistic(sums - step)) / (2 * steps[column])
+            for column, step in enumerate(np.diag(steps))
+        ],
+        axis=-1,
     )
+    influence = slopes @ clusters.T
+    mean = (weights * influence).sum(axis=1, keepdims=True) / n
+    spread = (weights * (influence - mean) ** 2).sum(axis=1)
+    return np.asarray(np.sqrt(n / (n - 1) * spread), dtype=np.float64)
+
+
+def share_interval(share: float, clusters: int, confidence: float) -> Interval:
+    """Wilson's score interval of a share, with one observation for each of `clusters` prompts.
+
+    For shares that are often exactly 0 or 1, of which a bootstrap would be certain.
+    """
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    middle = (share + z**2 / (2 * clusters)) / (1 + z**2 / clusters)
+    half = math.sqrt(share * (1 - share) / clusters + (z / (2 * clusters)) ** 2)
+    reach = z * half / (1 + z**2 / clusters)
+    return Interval(max(0.0, middle - reach), min(1.0, middle + reach))
 
 
 def jackknife_error(clusters: Floats, statistic: Statistic) -> float:

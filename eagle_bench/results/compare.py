@@ -210,7 +210,9 @@ def _change(figure: str, a: Floats, b: Floats, statistic: Statistic) -> Change:
             changed,
             None if changed is None else cluster_interval(both, quotient, SAMPLING),
             _number(difference(total)),
-            None if changed is None else cluster_interval(both, difference, SAMPLING),
+            None
+            if changed is None
+            else cluster_interval(both, difference, SAMPLING, scale="linear"),
         )
 
 

@@ -18,6 +18,7 @@ from eagle_bench.measure.statistics import (
     prompts_needed,
     ratio,
     ratio_of_ratios,
+    share_interval,
 )
 
 SAMPLING = Sampling(seed=0, resamples=1000, confidence=0.95)
@@ -32,69 +33,80 @@ def synthetic_run(rng: np.random.Generator, prompts: int, *, eos: bool = False) 
     return np.column_stack([tokens, speculative_s, tokens, baseline_s])
 
 
-@pytest.mark.parametrize(("prompts", "eos"), [(30, False), (50, True), (80, False)])
-def test_nominal_95_percent_covers_the_truth_93_to_97_percent(prompts, eos):
+@pytest.mark.parametrize("eos", [False, True])
+@pytest.mark.parametrize(("prompts", "runs"), [(8, 1200), (12, 1000), (30, 800), (80, 600)])
+def test_nominal_95_percent_covers_the_truth_93_to_97_percent(prompts, runs, eos):
+    """The percentile bootstrap covers 84% with 8 prompts."""
     rng = np.random.default_rng(prompts)
     truth = float(ratio_of_ratios(synthetic_run(rng, 1_000_000, eos=eos).sum(axis=0)))
-    runs = 1200
     covered = 0
     for run in range(runs):
         interval = cluster_interval(
-            synthetic_run(rng, prompts, eos=eos), ratio_of_ratios, Sampling(run, 600, 0.95)
+            synthetic_run(rng, prompts, eos=eos), ratio_of_ratios, Sampling(run % 4, 500, 0.95)
         )
         covered += interval.low <= truth <= interval.high
     assert 0.93 <= covered / runs <= 0.97
 
 
-def test_few_prompts_are_not_overconfident():
-    """The plain percentile bootstrap covers 83% here."""
-    rng = np.random.default_rng(1)
-    truth = float(ratio_of_ratios(synthetic_run(rng, 1_000_000).sum(axis=0)))
-    covered = [
-        interval.low <= truth <= interval.high
-        for run in range(500)
-        if (
-            interval := cluster_interval(
-                synthetic_run(rng, 8), ratio_of_ratios, Sampling(run, 400, 0.95)
-            )
-        )
-    ]
-    assert np.mean(covered) > 0.88
+def test_a_few_skewed_prompts_have_no_absurd_interval():
+    """A resample that drew one prompt only has no error of its own."""
+    rng = np.random.default_rng(3)
+    for run in range(200):
+        data = synthetic_run(rng, 5, eos=True)
+        interval = cluster_interval(data, ratio_of_ratios, Sampling(run, 400, 0.95))
+        error = jackknife_error(data, lambda sums: np.log(ratio_of_ratios(sums)))
+        assert math.log(interval.high / interval.low) <= 4.0001 * stats.t.ppf(0.975, 4) * error
 
 
-def test_agrees_with_scipy_bca_for_many_clusters():
-    rng = np.random.default_rng(5)
-    data = np.column_stack([rng.gamma(2, 1, 400), rng.gamma(3, 1, 400)])
-    ours = cluster_interval(data, ratio, Sampling(0, 20_000, 0.9))
-    scipys = stats.bootstrap(
-        (data[:, 0], data[:, 1]),
-        lambda x, y, axis: x.sum(axis=axis) / y.sum(axis=axis),
-        paired=True,
-        confidence_level=0.9,
-        n_resamples=5000,
-        rng=np.random.default_rng(2),
-        method="BCa",
-    ).confidence_interval
-    width = scipys.high - scipys.low
-    assert ours.low == pytest.approx(scipys.low, abs=0.06 * width)
-    assert ours.high == pytest.approx(scipys.high, abs=0.06 * width)
+@pytest.mark.parametrize("scale", ["log", "linear"])
+def test_agrees_with_a_bootstrap_t_written_out(scale):
+    """The mean of skewed values, resample by resample, with the textbook's standard error."""
+    n, tail = 60, 0.05
+    values = np.random.default_rng(6).lognormal(0, 0.8, n)
+    transform = np.log if scale == "log" else np.asarray
+    slope = (lambda mean: 1 / mean) if scale == "log" else (lambda mean: 1.0)
+    rng = np.random.default_rng(2)
+    pivots = []
+    for _ in range(6000):
+        drawn = rng.choice(np.delete(values, rng.integers(n)), n)
+        error = drawn.std(ddof=1) / math.sqrt(n) * slope(drawn.mean())
+        pivots.append((transform(drawn.mean()) - transform(values.mean())) / error)
+    below, above = np.quantile(pivots, [tail, 1 - tail])
+    data = np.column_stack([values, np.ones(n)])
+    error = jackknife_error(data, lambda sums: transform(ratio(sums)))
+    expected = [transform(values.mean()) - pivot * error for pivot in (above, below)]
+    if scale == "log":
+        expected = np.exp(expected)
+    ours = cluster_interval(data, ratio, Sampling(0, 20_000, 0.9), scale=scale)
+    assert [ours.low, ours.high] == pytest.approx(expected, abs=0.05 * (ours.high - ours.low))
 
 
-def test_agrees_with_scipy_bca_for_a_skewed_figure():
-    values = np.random.default_rng(6).lognormal(0, 1.2, 300)
+def test_near_students_interval_for_many_normal_values():
+    values = np.random.default_rng(5).normal(10, 1, 300)
     data = np.column_stack([values, np.ones(300)])
-    ours = cluster_interval(data, ratio, Sampling(0, 20_000, 0.9))
-    scipys = stats.bootstrap(
-        (values,),
-        np.mean,
-        confidence_level=0.9,
-        n_resamples=10_000,
-        rng=np.random.default_rng(2),
-        method="BCa",
-    ).confidence_interval
-    width = scipys.high - scipys.low
-    assert ours.low == pytest.approx(scipys.low, abs=0.04 * width)
-    assert ours.high == pytest.approx(scipys.high, abs=0.04 * width)
+    ours = cluster_interval(data, ratio, Sampling(0, 10_000, 0.9), scale="linear")
+    students = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    width = students.high - students.low
+    assert ours.low == pytest.approx(students.low, abs=0.05 * width)
+    assert ours.high == pytest.approx(students.high, abs=0.05 * width)
+
+
+def test_a_share_stays_between_0_and_1():
+    hits = np.array([0, 0, 0, 0, 0, 0, 1, 6])
+    rare = np.column_stack([hits, np.full(8, 40)])
+    often = np.column_stack([40 - hits, np.full(8, 40)])
+    low = cluster_interval(rare, ratio, SAMPLING, scale="share")
+    high = cluster_interval(often, ratio, SAMPLING, scale="share")
+    assert 0 == low.low < 7 / 320 < low.high < 1
+    assert 0 < high.low < 313 / 320 < high.high == 1
+
+
+def test_wilsons_interval_is_the_textbook_one_and_doubts_a_share_of_1():
+    found = share_interval(17 / 20, 20, 0.95)
+    known = stats.binomtest(17, 20).proportion_ci(0.95, method="wilson")
+    assert (found.low, found.high) == pytest.approx((known.low, known.high))
+    assert share_interval(1.0, 8, 0.95).low == pytest.approx(0.676, abs=0.001)
+    assert share_interval(1.0, 8, 0.95).high == 1.0
 
 
 def test_seed_repeats_and_more_confidence_is_wider():
@@ -116,8 +128,7 @@ def test_constant_figure_has_a_point_interval_and_one_cluster_none():
 def test_clusters_where_the_figure_is_undefined():
     assert cluster_interval(np.zeros((5, 2)), ratio, SAMPLING) is None
     one_defined = np.array([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]])
-    interval = cluster_interval(one_defined, ratio, SAMPLING)
-    assert (interval.low, interval.high) == (0.5, 0.5)
+    assert cluster_interval(one_defined, ratio, SAMPLING) is None
 
 
 def test_jackknife_error_of_a_mean_is_the_textbook_one():
