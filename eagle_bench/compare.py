@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(_document(comparisons, failures)))
     else:
         for comparison in comparisons:
-            print_table(_table(comparison))
+            print_table(comparison_table(comparison))
     for sentence in failures:
         print(f"failed: {sentence}", file=sys.stderr)
     return 1 if failures else 0
@@ -64,7 +64,8 @@ def _document(comparisons: Sequence[Comparison], failures: Sequence[str]) -> dic
     return {"comparisons": documents, "failed": list(failures)}
 
 
-def _table(comparison: Comparison) -> Table:
+def comparison_table(comparison: Comparison) -> Table:
+    """One row per figure: A, B, their ratio and their difference with intervals."""
     rows = tuple(
         Row(
             (

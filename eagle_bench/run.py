@@ -49,6 +49,7 @@ def main() -> None:
     """The console command `eagle-bench`."""
     if os.environ.get("RANK", "0") != "0":
         _keep_silent()
+    sys.argv = ["strict=true" if each == "--strict" else each for each in sys.argv]
     try:
         hydra_command(job, "config")()
     finally:

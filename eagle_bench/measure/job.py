@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,7 +53,7 @@ def run_job(config: RunConfig, folder: Path, loader: Loader, watcher: Watcher) -
             now = Attempt(str(done.config_hash), inputs(config, loader, chosen_prompts(config)), {})
             refuse_others(store.attempts(), now, folder)
             watcher.say(f"{folder} holds the complete result of this config; nothing to measure.")
-            return done
+            return replace(done, found=True)
         provenance: dict[str, Any] = {}
         try:
             return _work(config, store, loader, watcher, provenance)

@@ -37,6 +37,8 @@ class Job:
         As in `result.json`; `summary` is empty unless the job is complete.
     config_hash : str or None
         Identity of the job; None when it left no `result.json`.
+    found : bool
+        It was finished before this process asked for it.
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class Job:
     summary: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     config_hash: str | None = None
+    found: bool = False
 
     @property
     def complete(self) -> bool:

@@ -20,11 +20,15 @@ Say = Callable[[str], None]
 
 
 def show_job(job: Job, config: RunConfig, group: str, say: Say, *, alone: bool) -> None:
-    """Table, pictures and tracker of one finished job; `alone` unless it is one of a sweep."""
+    """Table, pictures and tracker of one job; `alone` unless it is one of a sweep.
+
+    A job that was found finished has its pictures and was logged when it was measured.
+    """
     table = job_table([job])
-    pictures = plot_run(job, job.folder)
-    tracker = make_tracker(config.tracker, job.folder, say)
-    tracker.log_job(JobRecord(job, group, table, pictures))
+    if not job.found:
+        pictures = plot_run(job, job.folder)
+        tracker = make_tracker(config.tracker, job.folder, say)
+        tracker.log_job(JobRecord(job, group, table, pictures))
     if config.output is Output.quiet:
         return
     if config.output is Output.table:

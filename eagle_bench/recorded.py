@@ -1,0 +1,58 @@
+"""The settings that a result holds, typed again, so that it can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from eagle_bench import config as c
+from eagle_bench.errors import UserError
+from eagle_bench.schema import DECODINGS, DRAFTERS
+
+GROUPS: Mapping[str, Mapping[str, type]] = {
+    "model": {"model": c.ModelConfig},
+    "drafter": DRAFTERS,
+    "dataset": {"dataset": c.DatasetConfig},
+    "decoding": DECODINGS,
+    "tracker": {"tracker": c.TrackerConfig},
+}
+
+
+def recorded_config(settings: Mapping[str, Any]) -> c.RunConfig:
+    """Rebuild the config from what `plain` made of it.
+
+    A preset of the user's own is known by its settings, where its name is not.
+
+    Raises
+    ------
+    UserError
+        They are the settings of another version of eagle_bench.
+    """
+    node = OmegaConf.structured(c.RunConfig)
+    try:
+        for group, kinds in GROUPS.items():
+            node[group] = OmegaConf.structured(_kind(settings[group], kinds))
+        config = OmegaConf.to_object(OmegaConf.merge(node, dict(settings)))
+    except (OmegaConfBaseException, KeyError, StopIteration) as error:
+        raise UserError(
+            f"The recorded settings are not of this version of eagle_bench: {error}"
+        ) from error
+    assert isinstance(config, c.RunConfig)
+    return config
+
+
+def _kind(settings: Mapping[str, Any], kinds: Mapping[str, type]) -> type:
+    named = kinds.get(settings["name"])
+    return named or next(kind for kind in _distinct(kinds) if _names(kind) == set(settings))
+
+
+def _distinct(kinds: Mapping[str, type]) -> Iterable[type]:
+    return dict.fromkeys(kinds.values())
+
+
+def _names(kind: type) -> set[str]:
+    return {field.name for field in fields(kind)}
