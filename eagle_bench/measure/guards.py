@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
 from eagle_bench.measure.frame import BASELINE
+from eagle_bench.measure.guard import Guard
+from eagle_bench.measure.machine_guards import (
+    busy_machine,
+    drifting,
+    mixed_machines,
+    narrow_affinity,
+    throttled,
+)
 from eagle_bench.measure.rows import GenerationRow
 
 LOOP_WINDOW = 100
@@ -16,22 +24,8 @@ LOOP_UNIQUE_SHARE = 0.3
 LOOP_GENERATIONS = 0.05
 EOS_SHARE = 0.5
 FEW_PROMPTS = 5
-SPARE_CORES = 0.5
 FLOOR_FACTOR = 10.0
 STEP_FACTOR = 1.25
-CLOCK_DROP = 0.1
-DRIFT_SIZE = 0.05
-THERMAL_BITS = 0x8 | 0x20 | 0x40 | 0x80
-"""NVML: hardware slowdown, software thermal, hardware thermal, power brake."""
-
-
-@dataclass(frozen=True)
-class Guard:
-    """One check. `detail` is a sentence with the numbers it rests on."""
-
-    name: str
-    ok: bool
-    detail: str
 
 
 def check(
@@ -78,6 +72,8 @@ def inspect_all(
         narrow_affinity(provenance["threads"], provenance["cpu"]["affinity"]),
         throttled(provenance["clocks"]["before"], provenance["clocks"]["after"]),
     ]
+    if provenance.get("sessions"):
+        guards.append(mixed_machines(provenance, provenance["sessions"]))
     if provenance.get("preflight"):
         guards.append(misread_head(provenance["preflight"]))
     for arm, figures in summary["arms"].items():
@@ -167,32 +163,6 @@ def interval_crosses_one(low: float | None, high: float | None) -> Guard:
     )
 
 
-def narrow_affinity(threads: int, affinity: Sequence[int] | None) -> Guard:
-    """More threads than allowed cores wait for each other."""
-    allowed = len(affinity) if affinity is not None else threads
-    return Guard(
-        "narrow_affinity",
-        allowed >= threads,
-        f"{threads} threads run on {allowed} cores allowed by the CPU affinity.",
-    )
-
-
-def busy_machine(provenance: Mapping[str, Any]) -> Guard:
-    """Others' work on the cores or the GPU that the run needs slows the arms unequally."""
-    cores = provenance["cpu"]["cores"]
-    busy = provenance["load"]["busy_cores"]
-    gpu = provenance["gpu"]
-    processes = gpu["compute_processes"] if gpu else 0
-    idle = busy + provenance["threads"] <= cores + SPARE_CORES
-    return Guard(
-        "busy_machine",
-        idle and processes <= 1,
-        f"Other processes used {busy:.1f} of {cores} cores at the start of a run with "
-        f"{provenance['threads']} threads"
-        + (f", and {processes} processes held the GPU." if gpu else "."),
-    )
-
-
 def far_from_roofline(step_s: float, floor_s: float) -> Guard:
     """A baseline far above what memory bandwidth allows flatters every method."""
     return Guard(
@@ -213,33 +183,7 @@ def slow_baseline(step_s: float, reference_s: float) -> Guard:
     )
 
 
-def throttled(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> Guard:
-    """Clocks that fell during the run make late measurements slow."""
-    later = after or {}
-    fallen = [
-        f"{name} fell from {before[name]:.0f} to {later[name]:.0f}"
-        for name in ("cpu_mhz", "gpu_sm_mhz")
-        if before.get(name) and later.get(name) and later[name] < (1 - CLOCK_DROP) * before[name]
-    ]
-    if (later.get("gpu_throttle_mask") or 0) & THERMAL_BITS:
-        fallen.append("the GPU reports thermal or power throttling")
-    return Guard("throttled", not fallen, "; ".join(fallen) or "Clocks held.")
-
-
 def misread_head(preflight: Mapping[str, Any]) -> Guard:
     """The head is read as it was trained, as far as its pre-flight can tell."""
     sound = preflight["verdict"] in ("fits", "not asked")
     return Guard("preflight", sound, f"{preflight['sentence']}")
-
-
-def drifting(arm: str, drift: Mapping[str, float] | None) -> Guard:
-    """The same work taking ever longer (or shorter) means that the machine changed."""
-    if drift is None:
-        return Guard(f"drift.{arm}", True, f"{arm} was not repeated.")
-    outside = not drift["low"] <= 1.0 <= drift["high"]
-    return Guard(
-        f"drift.{arm}",
-        not (outside and abs(drift["ratio"] - 1) > DRIFT_SIZE),
-        f"The last repetition of {arm} took {drift['ratio']:.3f} times the first one "
-        f"({drift['low']:.3f} to {drift['high']:.3f}).",
-    )
