@@ -58,9 +58,10 @@ class Sample:
 
     Attributes
     ----------
-    tokens, round_tokens : int
-        Emitted after the first, and before the last round was cut off.
-    rounds : int
+    tokens : int
+        Emitted after the first.
+    accept_lengths : list[int]
+        Of its rounds.
     decode_s : float
         Of the timed generation.
     rehearsed, watched : Parts
@@ -68,11 +69,14 @@ class Sample:
     """
 
     tokens: int
-    round_tokens: int
-    rounds: int
+    accept_lengths: list[int]
     decode_s: float
     rehearsed: Parts
     watched: Parts
+
+    @property
+    def rounds(self) -> int:
+        return len(self.accept_lengths)
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,7 @@ class Subject:
         generation = _one(self.timed, place.request)
         return Sample(
             tokens=len(generation.tokens) - 1,
-            round_tokens=sum(each.accepted + 1 for each in generation.rounds),
-            rounds=len(generation.rounds),
+            accept_lengths=generation.accept_lengths,
             decode_s=generation.wall_s - generation.prefill_s,
             rehearsed=replace(rehearsed, start_s=start_s),
             watched=self._watch(place.request),

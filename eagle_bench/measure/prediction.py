@@ -71,7 +71,7 @@ def counted(samples: Sequence[Sample]) -> Counts:
     """What a method's timed generations counted."""
     return Counts(
         rounds=sum(sample.rounds for sample in samples),
-        round_tokens=sum(sample.round_tokens for sample in samples),
+        round_tokens=sum(sum(sample.accept_lengths) + sample.rounds for sample in samples),
         tokens=sum(sample.tokens for sample in samples),
     )
 
