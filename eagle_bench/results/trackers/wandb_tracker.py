@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import wandb
 
 from eagle_bench.config import TrackerConfig
-from eagle_bench.results.job import Job
+from eagle_bench.results.job import RESULT_FILE, Job
+from eagle_bench.results.rowfiles import GENERATIONS_PARQUET, ROUNDS_PARQUET
 from eagle_bench.results.scrub import scrub
 from eagle_bench.results.table import Table
 from eagle_bench.results.trackers.curves import PREFIX, STEP, curve_point, run_name
@@ -22,6 +25,11 @@ Mode = Literal["online", "offline", "disabled"]
 
 INIT_TIMEOUT_S = 20.0
 FINISH_TIMEOUT_S = 120.0
+LOGS = "wandb/offline-run-*"
+"""Where offline runs lie under a tracker's folder."""
+
+REPORT = "report"
+JOB_FILES = (RESULT_FILE, GENERATIONS_PARQUET, ROUNDS_PARQUET)
 
 
 class WandbTracker:
@@ -34,10 +42,10 @@ class WandbTracker:
         self._mode = cast(Mode, config.mode)
 
     def log_job(self, record: JobRecord) -> None:
-        """Log config, summary, the job's table and its pictures."""
+        """Log config, summary, the job's table, its pictures and its results."""
         job = record.job
-        with self._start(
-            run_id=_run_id(record.group, job.config_hash or job.folder.name),
+        with self._run(
+            id=_run_id(record.group, job.config_hash or job.folder.name),
             name=run_name(job),
             group=record.group,
             job_type=job.method or job.status,
@@ -47,73 +55,73 @@ class WandbTracker:
             point = curve_point(job)
             if point:
                 run.log(point)
-            run.log(_media(record.table, record.pictures))
+            run.log({"results": _table(record.table), **_images(record.pictures)})
+            run.log_artifact(_artifact(run, _results(job)))
             run.summary.update({"status": job.status, "reason": job.reason, **job.summary})
-        self._tell_how_to_sync(run)
+        self._tell_how_to_sync([f"{self._folder}/{LOGS}"])
 
     def log_sweep(self, record: SweepRecord) -> None:
-        """Log a run of type `report`: curves by `gen_len`, table, pictures, files."""
-        with self._start(
-            run_id=_run_id(record.group, "report"),
-            name=f"report-{record.group}",
+        """Log a run of type `report`: curves by `gen_len`, table, pictures, everyone's results."""
+        with self._run(
+            id=_run_id(record.group, REPORT),
+            name=f"{REPORT}-{record.group}",
             group=record.group,
-            job_type="report",
+            job_type=REPORT,
             config={"jobs": len(record.jobs)},
             tags=[],
         ) as run:
             for job in sorted(filter(_complete, record.jobs), key=_gen_len):
                 run.log(curve_point(job))
-            run.log(_media(record.table, record.pictures))
-            artifact = wandb.Artifact(f"results-{run.id}", type="results")
-            for file in [*record.files, *record.pictures]:
-                artifact.add_file(str(file))
-            run.log_artifact(artifact)
-        self._tell_how_to_sync(run)
+            run.log({"sweep": _table(record.table), **_images(record.pictures)})
+            files = {file.name: file for file in (*record.files, *record.pictures)}
+            for job in record.jobs:
+                files |= {f"jobs/{job.folder.name}/{name}": f for name, f in _results(job).items()}
+            run.log_artifact(_artifact(run, files))
+        self._tell_how_to_sync([f"{self._folder}/{LOGS}", f"{self._folder}/*/{LOGS}"])
 
-    def _start(
-        self,
-        *,
-        run_id: str,
-        name: str,
-        group: str,
-        job_type: str,
-        config: dict[str, Any],
-        tags: Sequence[str],
-    ) -> wandb.Run:
-        def start() -> wandb.Run:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            return wandb.init(
-                project=self._config.project,
-                entity=self._config.entity,
-                dir=str(self._folder),
-                mode=self._mode,
-                id=run_id,
-                resume="allow" if self._mode == "online" else None,
-                name=name,
-                group=group,
-                job_type=job_type,
-                tags=[*self._config.tags, *tags],
-                config=config,
-                settings=_settings(self._config.uri),
-            )
+    @contextmanager
+    def _run(self, *, id: str, tags: Sequence[str], **settings: Any) -> Iterator[wandb.Run]:
+        """One run from its start to its end, of which nothing is left in this process."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for log in self._folder.glob(f"{LOGS}-{id}"):
+            shutil.rmtree(log)
+        settings |= {"id": id, "tags": [*self._config.tags, *tags]}
+        try:
+            with _staging_in(self._folder / "wandb"), self._start(settings) as run:
+                run.define_metric(STEP)
+                run.define_metric(f"{PREFIX}*", step_metric=STEP)
+                yield run
+        finally:
+            if self._config.uri is not None:
+                wandb.teardown()
 
+    def _start(self, settings: dict[str, Any]) -> wandb.Run:
         if self._mode == "online" and not self._logged_in():
             self._fall_back("no W&B login was found")
         try:
-            run = start()
+            return self._init(settings)
         except wandb.errors.Error as error:
             if self._mode != "online":
                 raise
             self._fall_back(scrub(str(error).partition("\n")[0]))
-            run = start()
-        run.define_metric(STEP)
-        run.define_metric(f"{PREFIX}*", step_metric=STEP)
-        return run
+            return self._init(settings)
+
+    def _init(self, settings: dict[str, Any]) -> wandb.Run:
+        return wandb.init(
+            project=self._config.project,
+            entity=self._config.entity,
+            dir=str(self._folder),
+            mode=self._mode,
+            resume="allow" if self._mode == "online" else None,
+            settings=_settings(self._config.uri),
+            **settings,
+        )
 
     def _logged_in(self) -> bool:
+        """Whether there is a key; `login` would keep a `host` in the user's own settings file."""
         try:
             wandb.setup(_settings(self._config.uri))
-            return wandb.login(host=self._config.uri, prompt=False, verify=False)
+            return wandb.login(prompt=False, verify=False)
         except wandb.errors.Error:
             return False
 
@@ -122,10 +130,22 @@ class WandbTracker:
         self._mode = "offline"
         self._say(f"W&B: {reason}; logging offline instead.")
 
-    def _tell_how_to_sync(self, run: wandb.Run) -> None:
+    def _tell_how_to_sync(self, places: Iterable[str]) -> None:
         if self._mode == "offline":
-            folder = os.path.relpath(run.settings.sync_dir)
-            self._say(f"W&B run is offline; upload it with: wandb sync --yes {folder}")
+            self._say(f"W&B is offline; upload with: wandb sync --yes {' '.join(places)}")
+
+
+@contextmanager
+def _staging_in(folder: Path) -> Iterator[None]:
+    """W&B copies what it will upload to a folder that only a variable names; by default, home."""
+    with_default = "WANDB_DATA_DIR" not in os.environ
+    if with_default:
+        os.environ["WANDB_DATA_DIR"] = str(folder.resolve())
+    try:
+        yield
+    finally:
+        if with_default:
+            del os.environ["WANDB_DATA_DIR"]
 
 
 def _settings(uri: str | None) -> wandb.Settings:
@@ -158,11 +178,27 @@ def _tags(job: Job) -> list[str]:
     return [tag[:64] for tag in [*named, device] if isinstance(tag, str) and tag]
 
 
-def _media(table: Table, pictures: Sequence[Path]) -> dict[str, Any]:
+def _table(table: Table) -> wandb.Table:
     columns: list[str | int] = [column.replace("\n", " ") for column in table.columns]
     rows: list[Any] = [[cell.replace("\n", " ") for cell in row.cells] for row in table.rows]
-    images = {f"pictures/{path.stem}": wandb.Image(str(path)) for path in pictures}
-    return {"results": wandb.Table(columns=columns, data=rows), **images}
+    return wandb.Table(columns=columns, data=rows)
+
+
+def _images(pictures: Sequence[Path]) -> dict[str, wandb.Image]:
+    return {f"pictures/{path.stem}": wandb.Image(str(path)) for path in pictures}
+
+
+def _results(job: Job) -> dict[str, Path]:
+    """The files that hold a job's figures and rows, as far as it got."""
+    files = {name: job.folder / name for name in JOB_FILES}
+    return {name: file for name, file in files.items() if file.is_file()}
+
+
+def _artifact(run: wandb.Run, files: dict[str, Path]) -> wandb.Artifact:
+    artifact = wandb.Artifact(f"results-{run.id}", type="results")
+    for name, file in files.items():
+        artifact.add_file(str(file), name=name)
+    return artifact
 
 
 def _complete(job: Job) -> bool:
