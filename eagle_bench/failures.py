@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from eagle_bench.errors import UserError
 from eagle_bench.results.job import RESULT_FILE
+from eagle_bench.results.lock import FolderBusy
 from eagle_bench.results.store import RunFolder
 
 
@@ -19,9 +20,10 @@ class FailureCallback(Callback):
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         folder = Path(config.hydra.runtime.output_dir)
-        if job_return.status is not JobStatus.FAILED or (folder / RESULT_FILE).exists():
-            return
         error = job_return._return_value
+        told = (folder / RESULT_FILE).exists() or isinstance(error, FolderBusy)
+        if job_return.status is not JobStatus.FAILED or told:
+            return
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         settings = OmegaConf.to_container(job_return.cfg, enum_to_str=True)
         assert isinstance(settings, dict)

@@ -11,6 +11,10 @@ from eagle_bench.errors import UserError
 LOCK_FILE = ".lock"
 
 
+class FolderBusy(UserError):
+    """Another process writes to the folder."""
+
+
 class FolderLock:
     """An advisory lock that the kernel drops when its process ends, however it ends.
 
@@ -22,7 +26,9 @@ class FolderLock:
     Raises
     ------
     UserError
-        The folder cannot be written to, or another process holds the lock.
+        The folder cannot be written to.
+    FolderBusy
+        Another process holds the lock.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,7 +40,7 @@ class FolderLock:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._handle)
-            raise UserError(
+            raise FolderBusy(
                 f"Another process is writing to {folder}; wait for it to end, or choose "
                 "another output_dir."
             ) from error

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import random
 import shutil
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,50 +14,10 @@ import pandas as pd
 
 from eagle_bench import load_results
 from eagle_bench.schema import ASSETS
+from tests.commands.cli import QUICK, run, start, told
 
-QUICK = ("tracker=none", "threads=1", "output=quiet", "measure.preflight=false", "gen_len=6")
 SWEEP = ("-m", *QUICK[:-1], "num_samples=2", "gen_len=4,5,6,7,8", "measure.warmup_max=1")
 KILLS = 10
-
-SERVER = multiprocessing.get_context("forkserver")
-"""Has everything imported once, so that a command starts at once."""
-SERVER.set_forkserver_preload(
-    ["eagle_bench.run", "eagle_bench.measure.job", "eagle_bench.results.show", "transformers"]
-)
-
-
-def command(log: Path, arguments: tuple[str, ...]) -> None:
-    """`python -m eagle_bench.run` in this process."""
-    with log.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        sys.argv = ["run", *arguments]
-        from matplotlib.figure import Figure
-
-        from eagle_bench.run import main
-
-        # Pictures would take half of the time and hold nothing that could be lost.
-        Figure.savefig = lambda self, path, **_: Path(path).touch()
-        main()
-
-
-def start(output: Path, *arguments: str) -> BaseProcess:
-    output.mkdir(exist_ok=True)
-    arguments = (*arguments, f"output_dir={output}")
-    process = SERVER.Process(target=command, args=(output / "log", arguments))
-    process.start()
-    return process
-
-
-def run(output: Path, *arguments: str) -> int:
-    process = start(output, *arguments)
-    process.join(120)
-    assert process.exitcode is not None, (output / "log").read_text()
-    return process.exitcode
-
-
-def told(output: Path) -> str:
-    return (output / "log").read_text()
 
 
 def rows(folder: Path) -> pd.DataFrame:
