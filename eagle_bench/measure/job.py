@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from eagle_bench.config import RunConfig, plain
+from eagle_bench.config import AUTO, RunConfig, plain
 from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.measure import guards
 from eagle_bench.measure.benchmark import Benchmark, Block
+from eagle_bench.measure.cost_words import in_words as costs_in_words
+from eagle_bench.measure.costs import cost_card, measure_costs
 from eagle_bench.measure.figures import summarise
 from eagle_bench.measure.grading import fp32_control, graded
+from eagle_bench.measure.memory import memory_parts
 from eagle_bench.measure.phases import breakdown, in_words
 from eagle_bench.measure.profile import write_trace
 from eagle_bench.measure.provenance import clocks, git_diff
+from eagle_bench.measure.repeats import decide
 from eagle_bench.measure.rows import GenerationRow, RoundRow
 from eagle_bench.measure.session import Loader
 from eagle_bench.measure.setup import Setup, ask_head, chosen_prompts, inputs, prepare
@@ -30,7 +35,7 @@ from eagle_bench.results.store import RunFolder
 class Watcher(Protocol):
     """Shows a person how far a job is, between timed regions."""
 
-    def start(self, total: int) -> None: ...
+    def start(self, total: int, repeat: int) -> None: ...
 
     def advance(self, row: GenerationRow) -> None: ...
 
@@ -78,6 +83,7 @@ def _work(
 ) -> Job:
     """The job itself; `provenance` is filled as it becomes known, for a failure to tell."""
     prompts = chosen_prompts(config)
+    loads, saved = loader.loads, loader.saved
     setup = prepare(config, prompts, loader, watcher)
     provenance |= setup.provenance
     setup.provenance = provenance
@@ -87,15 +93,26 @@ def _work(
     benchmark = Benchmark(config, setup.session, setup.prompts.prompts)
     if config.measure.preflight:
         ask_head(setup, watcher)
+    if config.measure.costs:
+        for line in cost_card(config, setup.session, setup.prompts.prompts):
+            watcher.say(line)
     attempt = Attempt(config_hash(plain(config)), inputs(config, loader, prompts), dict(provenance))
     earlier = store.begin(attempt)
     provenance["sessions"] = [dict(each.provenance) for each in earlier]
     resumed = _measure(benchmark, store, watcher, provenance)
     provenance["clocks"]["after"] = clocks(str(setup.session.target.spec.device))
-    provenance["loads"] = {"done": loader.loads, "saved": loader.saved}
+    provenance["loads"] = {"done": loader.loads - loads, "saved": loader.saved - saved}
     summary = _summary(setup, store)
     summary["resumed_generations"] = resumed
     _look_closer(setup, store, watcher, summary)
+    costs = summary.get("costs", {})
+    summary["guards"] = guards.check(
+        store.read_rows(),
+        summary,
+        provenance,
+        step_floor_s=costs.get("step_floor_s"),
+        step_s=costs.get("step_s"),
+    )
     return store.finish(summary, plain(config), provenance)
 
 
@@ -105,21 +122,31 @@ def _measure(
     """Every block that the folder does not hold already; how many generations it held."""
     rows = store.read_rows()
     done = _finished(rows, benchmark)
-    blocks = [block for block in benchmark.blocks() if not _is_done(block, done)]
-    kept = sum((row.prompt_id, row.repeat) in done for row in rows)
-    if not blocks:
-        return kept
-    watcher.start(2 * sum(len(block.prompts) for block in blocks))
-    provenance["warm_up_runs"] = benchmark.warm_up()
+    kept = [row for row in rows if (row.prompt_id, row.repeat) in done]
+    measured = list(kept)
 
     def report(row: GenerationRow, rounds: list[RoundRow]) -> None:
         store.append_rounds(rounds)
         store.append(row)
+        measured.append(row)
         watcher.advance(row)
 
-    for block in blocks:
-        benchmark.run(block, report)
-    return kept
+    provenance["energy"] = benchmark.energy.as_dict()
+    provenance["warm_up_runs"] = 0
+    for repeat in count():
+        blocks = [block for block in benchmark.blocks(repeat) if not _is_done(block, done)]
+        if blocks and not provenance["warm_up_runs"]:
+            provenance["warm_up_runs"] = benchmark.warm_up()
+        watcher.start(2 * sum(len(block.prompts) for block in blocks), repeat)
+        for block in blocks:
+            benchmark.run(block, report)
+        decision = decide([row for row in measured if row.repeat <= repeat], benchmark.config)
+        if not decision.go_on:
+            break
+    provenance["repeats"] = decision.as_dict()
+    if benchmark.config.repeats == AUTO:
+        watcher.say(f"repeats=auto: {decision.reason}.")
+    return len(kept)
 
 
 def _finished(rows: list[GenerationRow], benchmark: Benchmark) -> set[tuple[str, int]]:
@@ -137,7 +164,7 @@ def _is_done(block: Block, done: set[tuple[str, int]]) -> bool:
 
 
 def _summary(setup: Setup, store: RunFolder) -> dict[str, Any]:
-    """Every figure that the rows give, guards included."""
+    """Every figure that the rows give."""
     config = setup.config
     rows, rounds = store.read_rows(), store.read_rounds()
     greedy = config.temperature == 0
@@ -149,18 +176,26 @@ def _summary(setup: Setup, store: RunFolder) -> dict[str, Any]:
         confidence=config.measure.confidence,
         lossless=graded(config, setup.session, setup.prompts, rows) if greedy else None,
         rounds=rounds,
+        target_ci=config.measure.target_ci,
     )
-    summary["guards"] = guards.check(rows, summary, setup.provenance)
+    session = setup.session
+    summary["memory"] = memory_parts(config, session.target, session.drafter.drafter, rows)
     return summary
 
 
 def _look_closer(setup: Setup, store: RunFolder, watcher: Watcher, summary: dict[str, Any]) -> None:
     """The passes that are asked for beside the timed one; `summary` gets what they find."""
     config, session, prompts = setup.config, setup.session, setup.prompts.prompts
+    rows = store.read_rows()
+    if config.measure.costs:
+        costs = measure_costs(config, session, prompts, rows, store.read_rounds())
+        summary["costs"] = costs
+        for line in costs_in_words(costs):
+            watcher.say(line)
     if config.measure.fp32_control:
         summary["lossless"]["fp32_control"] = fp32_control(config, setup.prompts)
     if config.measure.phases:
-        summary["phases"], instrumented = breakdown(config, session, prompts, store.read_rows())
+        summary["phases"], instrumented = breakdown(config, session, prompts, rows)
         store.write_phases(instrumented)
         for arm, phases in summary["phases"].items():
             watcher.say(in_words(arm, phases))

@@ -28,8 +28,9 @@ class ProgressBar:
         self._tokens = 0
         self._seconds = 0.0
 
-    def start(self, total: int) -> None:
-        """Show an empty bar for `total` generations."""
+    def start(self, total: int, repeat: int) -> None:
+        """Show an empty bar for the `total` generations of a repeat."""
+        self.stop()
         self._tokens, self._seconds = 0, 0.0
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -42,7 +43,7 @@ class ProgressBar:
             transient=True,
             disable=self._quiet or not sys.stderr.isatty(),
         )
-        self._task = self._progress.add_task("measuring", total=total, speed="")
+        self._task = self._progress.add_task(f"repeat {repeat + 1}", total=total, speed="")
         self._progress.start()
         self._progress.refresh()
 
@@ -59,7 +60,7 @@ class ProgressBar:
     def say(self, line: str) -> None:
         """One line on stderr."""
         if not self._quiet:
-            self._console.print(line, markup=False, highlight=False)
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def stop(self) -> None:
         """Take the bar away."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from eagle_bench.config import Output, RunConfig, TrackerConfig
 from eagle_bench.results.collect import SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE, write_sweep
+from eagle_bench.results.derived import write_derived
 from eagle_bench.results.job import Job
 from eagle_bench.results.plots import plot_run
 from eagle_bench.results.render import print_table
@@ -49,12 +50,18 @@ def show_sweep(folder: Path, output: Output, tracker: TrackerConfig, say: Say) -
     table = job_table(found.jobs)
     for sentence in found.skipped:
         say(f"skipped: {sentence}")
+    write_derived(found.jobs, folder)
     pictures = sorted(folder.glob("*.png"))
     files = [folder / name for name in (SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE)]
     record = SweepRecord(folder.name, found.jobs, table, pictures, files)
     make_tracker(tracker, folder, say).log_sweep(record)
     if output is Output.table:
         print_table(table)
+    loads = [job.provenance.get("loads") or {"done": 0, "saved": 0} for job in found.jobs]
+    say(
+        f"models: {sum(each['done'] for each in loads)} loads, "
+        f"{sum(each['saved'] for each in loads)} saved by sharing them between jobs"
+    )
     say(f"report: {write_report(folder)}")
     say(f"sweep: {folder}")
     if output is Output.json:

@@ -12,6 +12,7 @@ from eagle_bench.results.find import Found
 from eagle_bench.results.flatten import flatten
 from eagle_bench.results.job import Job
 from eagle_bench.results.report.chart import Chart
+from eagle_bench.results.report.cost_charts import cost_charts
 from eagle_bench.results.report.definitions import DEFINITIONS
 from eagle_bench.results.report.job_charts import job_charts
 from eagle_bench.results.report.naming import distinct_names
@@ -100,7 +101,7 @@ def _part(job: Job, name: str, samples: int) -> tuple[JobPart, list[str]]:
         words = job_words(job)
     if job.complete and job.method is not None:
         rows, faults = read_generations(job.folder)
-        charts = job_charts(job)
+        charts = [*job_charts(job), *cost_charts(job.summary.get("costs") or {})]
         if any(row.arm == job.method for row in rows):
             chosen = choose(rows, job.method, decoder(job), samples)
     part = JobPart(

@@ -16,11 +16,16 @@ def job_words(job: Job) -> list[str]:
     """What a complete job found, each sentence on its own."""
     if job.method is None:
         return ["Only the baseline was measured, so there is no speedup to report."]
-    return [
+    lossless = job.summary.get("lossless") or {}
+    advice = (job.summary.get("costs") or {}).get("advice")
+    words = [
         _speedup_words(job),
         _cost_words(job),
-        lossless_words(job.summary.get("lossless") or {}),
+        lossless_words(lossless),
+        _control_words(lossless.get("fp32_control") or {}),
+        advice or "",
     ]
+    return [sentence for sentence in words if sentence]
 
 
 def sweep_words(jobs: Sequence[Job], keys: Sequence[str]) -> list[str]:
@@ -74,6 +79,13 @@ def lossless_words(lossless: Mapping[str, Any]) -> str:
     ]
     told = f" ({', '.join(grades)})" if grades else ""
     return f"{round(pairs * (1 - share))} of {pairs} outputs differ from the baseline's{told}."
+
+
+def _control_words(control: Mapping[str, Any]) -> str:
+    """What the same prompts gave in float32, where nothing but equality is right."""
+    if control.get("exact_share") is None:
+        return ""
+    return f"In float32, {control['exact_share']:.1%} of {control['pairs']} outputs are equal."
 
 
 def _speedup_words(job: Job) -> str:
