@@ -30,6 +30,8 @@ def test_run_page_has_every_part(tmp_path: Path, finish: Finish, report: Report)
         "Speedup, estimated four ways",
         "Tokens per round, by convention",
         "Acceptance by position in the draft",
+        "Tokens per round (tau) by place in the output",
+        "Tokens per round (tau) by place in the context",
         "Draft tokens accepted per round",
         "Speedup by category",
         "Time of a token by phase",

@@ -17,8 +17,16 @@ TAUS = {
 }
 
 
+ALONG = (
+    ("acceptance_by_position", "in the output", "Tokens generated before the round"),
+    ("acceptance_by_context", "in the context", "Tokens of prompt and output before the round"),
+)
+
+
 def job_charts(job: Job) -> list[Chart]:
     """Estimates of the speedup, tau, acceptance, categories, time by phase.
+
+    Acceptance is shown by position in the draft, in the output and in the context.
 
     Parameters
     ----------
@@ -29,6 +37,7 @@ def job_charts(job: Job) -> list[Chart]:
         _estimates(job.speedup),
         _taus(job.speculative),
         _positions(job.speculative),
+        *(_along(job.speculative, *which) for which in ALONG),
         _histogram(job.speculative.get("accept_histogram") or []),
         _categories(job.summary.get("categories") or {}),
         _phases(job.summary.get("phases") or {}),
@@ -87,10 +96,16 @@ def _positions(speculative: Mapping[str, Any]) -> Chart:
         if marginal
         else []
     )
+    intervals = speculative.get("intervals") or {}
     bars = [
-        Bar(str(position), series, 100 * share)
-        for series, shares in (("marginal", marginal), ("conditional", conditional))
-        for position, share in enumerate(shares, 1)
+        Bar(str(position), series, 100 * share, *_percent(bounds))
+        for series, shares, name in (
+            ("marginal", marginal, "per_position"),
+            ("conditional", conditional, "per_position_conditional"),
+        )
+        for position, (share, bounds) in enumerate(
+            zip(shares, intervals.get(name) or [None] * len(shares), strict=True), 1
+        )
         if share is not None
     ]
     return Chart(
@@ -100,6 +115,23 @@ def _positions(speculative: Mapping[str, Any]) -> Chart:
         bars,
         "{:.0f}%",
         shape="lines",
+    )
+
+
+def _percent(bounds: Sequence[float] | None) -> tuple[float | None, float | None]:
+    return (100 * bounds[0], 100 * bounds[1]) if bounds else (None, None)
+
+
+def _along(speculative: Mapping[str, Any], key: str, where: str, x_label: str) -> Chart:
+    bars = [
+        Bar(f"{part['first']}-{part['last']}", "", part["tau"])
+        for part in speculative.get(key) or []
+    ]
+    return Chart(
+        f"Tokens per round (tau) by place {where}",
+        "A fall to the right says that the head holds less well as the text grows.",
+        x_label,
+        bars if len(bars) > 1 else [],
     )
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from eagle_bench.results.bars import Bar
+from eagle_bench.results.derived import SPEEDUP, derived_figures
 from eagle_bench.results.job import BASELINE, Job
 from eagle_bench.results.report.chart import Chart
-from eagle_bench.results.report.naming import distinct_names, place_name, series_names, setting
+from eagle_bench.results.report.naming import (
+    distinct_names,
+    job_name,
+    place_name,
+    series_names,
+    setting,
+)
 from eagle_bench.results.swept import GEN_LEN, label, sort_jobs
 
 MAX_SERIES = 7
@@ -59,8 +66,50 @@ def sweep_charts(jobs: Sequence[Job], keys: Sequence[str]) -> list[Chart]:
         title="Tokens per verification round (tau)",
         note="Accepted draft tokens and the target's own next token.",
     )
-    charts = [*speedups, calls, tau, _positions(jobs, keys), _categories(jobs, keys)]
+    charts = [
+        *speedups,
+        calls,
+        tau,
+        _positions(jobs, keys),
+        _categories(jobs, keys),
+        _derived(jobs, keys),
+    ]
     return [chart for chart in charts if chart.bars]
+
+
+def _derived(jobs: Sequence[Job], keys: Sequence[str]) -> Chart:
+    others = [key for key in keys if key != GEN_LEN]
+    names = {job.folder.name: job_name(job, others) if others else "" for job in jobs}
+    figures = derived_figures(jobs)
+    lines = figures[figures["figure"] == SPEEDUP].sort_values(GEN_LEN).to_dict("records")
+    bars = [
+        bar
+        for line in lines
+        for bar in (
+            Bar(
+                str(line[GEN_LEN]),
+                " ".join(filter(None, ("measured", names[line["from_job"]]))),
+                line["measured"],
+                line["low"],
+                line["high"],
+            ),
+            Bar(
+                str(line[GEN_LEN]),
+                f"derived from {line['from_gen_len']} {names[line['from_job']]}".strip(),
+                line["derived"],
+            ),
+        )
+    ]
+    return Chart(
+        "Speedup of shorter generations, derived and measured",
+        "The longest run holds the rounds of the shorter ones. Its seconds are cut by rounds, so "
+        "a derived figure has the long run's mean cost of a round.",
+        "Generation length (tokens)",
+        bars,
+        "{:.2f}x",
+        1.0,
+        "baseline",
+    )
 
 
 def _speedup(job: Job) -> Value | None:
