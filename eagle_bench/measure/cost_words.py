@@ -68,5 +68,7 @@ def _depth(depth: Mapping[str, Any]) -> str:
 
 
 def _tree(sizes: list[Mapping[str, float]]) -> str:
-    needed = ", ".join(f"{each['tau']:.2f} ({each['nodes']})" for each in sizes)
+    needed = ", ".join(
+        f"{each['tau']:.2f} ({each['nodes']})" for each in sizes if each["nodes"] + 1 in SHOWN
+    )
     return f"a tree of another size is as fast at a tau of (nodes): {needed}"
