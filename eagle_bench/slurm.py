@@ -7,6 +7,7 @@ cluster that keeps no accounts; and no job of the array is left behind when one 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -23,7 +24,7 @@ from eagle_bench.errors import RunFailure
 COMMANDS = ("sbatch", "srun", "squeue", "scontrol")
 LEAKING = ("SLURM_", "SBATCH_", "SRUN_")
 KEPT = "SLURM_CONF"
-POLL_S = 30
+POLL_S = 15
 GONE = "GONE"
 OVER = {
     *"BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED NODE_FAIL".split(),
@@ -90,7 +91,7 @@ class Queue(SlurmInfoWatcher):
     def update(self) -> None:
         """Ask `squeue`, and tell how many jobs are in which state when that has changed."""
         super().update()
-        counts = Counter(state.lower() for state in self._states().values())
+        counts = Counter(_in_words(info) for info in self._jobs().values())
         told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
         if told != self._told:
             self._told = told
@@ -101,8 +102,12 @@ class Queue(SlurmInfoWatcher):
 
     def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
         text = string.decode() if isinstance(string, bytes) else string
-        listed = dict(line.split("|") for line in text.splitlines())
-        return {job: {"State": listed.get(job, GONE)} for job in self._registered}
+        found = {job: {"State": GONE, "Reason": ""} for job in self._registered}
+        for line in text.splitlines():
+            job, state, reason = line.split("|", 2)
+            if job in found:
+                found[job] = {"State": state, "Reason": reason}
+        return found
 
     def wait_for_all(self) -> None:
         """Return when no job is pending or running."""
@@ -112,18 +117,23 @@ class Queue(SlurmInfoWatcher):
 
     def lost(self) -> dict[str, str]:
         """The state of every job that is over without having completed."""
-        lost = OVER - {"COMPLETED"}
-        return {job: state for job, state in self._states().items() if state in lost}
+        states = {job: info["State"] for job, info in self._jobs().items()}
+        return {job: state for job, state in states.items() if state in OVER - {"COMPLETED"}}
 
-    def _states(self) -> dict[str, str]:
+    def _jobs(self) -> dict[str, dict[str, str]]:
         # The launcher registers the array beside its jobs.
         arrays = {job.partition("_")[0] for job in self._registered if "_" in job}
-        return {job: info["State"] for job, info in self._info_dict.items() if job not in arrays}
+        return {job: info for job, info in self._info_dict.items() if job not in arrays}
 
     def _make_command(self) -> list[str]:
-        return [*"squeue --me --array --states=all --noheader".split(), "--format=%i|%T"]
+        return [*"squeue --me --array --states=all --noheader".split(), "--format=%i|%T|%r"]
+
+
+def _in_words(info: dict[str, str]) -> str:
+    waits = info["State"] == "PENDING" and info["Reason"] != "None"
+    return info["State"].lower() + (f" ({info['Reason']})" if waits else "")
 
 
 def _refusal(error: Exception) -> str:
-    lines = str(error).replace("sbatch: error: ", "").splitlines()
+    lines = re.sub("(?m)^sbatch: (error|fatal): ", "", str(error)).splitlines()
     return f"SLURM refused the jobs: {'; '.join(dict.fromkeys(lines))}."
