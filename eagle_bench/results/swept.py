@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -57,16 +59,15 @@ def value_text(value: object) -> str:
 
 
 def sort_jobs(jobs: Sequence[Job], keys: Sequence[str]) -> list[Job]:
-    """Order jobs by their swept values: numbers by size, names and lists as found."""
-    found: dict[object, int] = {}
+    """Order jobs by their swept values: numbers by size, then texts (`step_5` before `step_24`)."""
+    return sorted(jobs, key=lambda job: [_rank(settings(job.config).get(key)) for key in keys])
 
-    def rank(value: object) -> tuple[int, float]:
-        if isinstance(value, (int, float)):
-            return 0, float(value)
-        return 1, found.setdefault(_hashable(value), len(found))
 
-    ranked = [([rank(settings(job.config).get(key)) for key in keys], job) for job in jobs]
-    return [job for _, job in sorted(ranked, key=lambda pair: pair[0])]
+def _rank(value: object) -> tuple[float, list[tuple[str, int]]]:
+    if isinstance(value, (int, float)):
+        return float(value), []
+    parts = re.findall(r"(\D*)(\d*)", value_text(value))
+    return math.inf, [(text, int(digits or -1)) for text, digits in parts]
 
 
 def _values(configs: Sequence[dict[str, Any]], key: str, where: Mapping[str, Any]) -> int:

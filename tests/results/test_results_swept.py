@@ -53,6 +53,14 @@ def test_numbers_are_ordered_by_size(values):
     assert [job.config["temperature"] for job in found] == sorted(values)
 
 
+def test_texts_are_ordered_by_the_numbers_in_them():
+    heads = [{"drafter": {"path": path}} for path in ("q/step_24", "q/step_488", None, "q/step_5")]
+    found = sort_jobs(jobs(*heads), ["drafter.path"])
+    assert [job.config["drafter"]["path"] for job in found[:3]] == [
+        "q/step_5", "q/step_24", "q/step_488",
+    ]  # fmt: skip
+
+
 leaves = st.none() | st.integers() | st.text() | st.lists(st.integers())
 names = st.text(st.characters(exclude_characters="."), min_size=1)
 nested = st.recursive(

@@ -121,9 +121,9 @@ def test_first_columns_are_the_swept_settings():
     ]
     rows = cells(job_table(jobs))
     assert [(row["Decoding"], row["draft_len"]) for row in rows] == [
-        ("tree", "–"),
         ("chain", "4"),
         ("chain", "8"),
+        ("tree", "–"),
     ]
     assert "Length" not in rows[0]
     assert cells(job_table(jobs, ["gen_len"]))[0]["Length"] == "128"
