@@ -14,8 +14,8 @@ from eagle_bench.config import AUTO, RunConfig, plain
 from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.measure import guards
 from eagle_bench.measure.benchmark import Benchmark, Block
-from eagle_bench.measure.cost_words import in_words as costs_in_words
-from eagle_bench.measure.costs import cost_card, measure_costs
+from eagle_bench.measure.cost.costs import cost_card, measure_costs
+from eagle_bench.measure.cost.words import in_words as costs_in_words
 from eagle_bench.measure.figures import summarise
 from eagle_bench.measure.grading import fp32_control, graded
 from eagle_bench.measure.memory import memory_parts

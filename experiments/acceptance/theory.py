@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eagle_bench.measure.costmodel import iid_tau
+from eagle_bench.measure.cost.model import iid_tau
 from eagle_bench.results.find import find_jobs
 from eagle_bench.results.job import Job
 from eagle_bench.results.rowfiles import read_rounds, rounds_frame

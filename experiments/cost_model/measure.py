@@ -31,10 +31,10 @@ from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.decoding.clock import NoPhases, PhaseClock
 from eagle_bench.decoding.generation import Request
 from eagle_bench.decoding.loop import Decoder
-from eagle_bench.measure.costmodel import advice, measured_tau, oracle_bound
-from eagle_bench.measure.outlook import reached
-from eagle_bench.measure.parts import Place, Sample, Subject
-from eagle_bench.measure.prediction import Prediction, counted, predict
+from eagle_bench.measure.cost.model import advice, measured_tau, oracle_bound
+from eagle_bench.measure.cost.outlook import reached
+from eagle_bench.measure.cost.parts import Place, Sample, Subject
+from eagle_bench.measure.cost.prediction import Prediction, counted, predict
 from eagle_bench.measure.session import Loader, Session
 from eagle_bench.results.style import COLOURS, canvas
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_bench.measure.costmodel import (
+from eagle_bench.measure.cost.model import (
     Costs,
     advice,
     best_length,

@@ -28,10 +28,10 @@ from eagle_bench.data.prompt import Prompt
 from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.decoding.generation import Request
 from eagle_bench.drafters.build import BuiltDrafter
-from eagle_bench.measure import roofline
-from eagle_bench.measure.cost_words import in_words
-from eagle_bench.measure.costs import PROMPTS, measure_costs
-from eagle_bench.measure.device_speed import DeviceSpeed
+from eagle_bench.measure.cost import roofline
+from eagle_bench.measure.cost.costs import PROMPTS, measure_costs
+from eagle_bench.measure.cost.device_speed import DeviceSpeed
+from eagle_bench.measure.cost.words import in_words
 from eagle_bench.measure.rows import GenerationRow, RoundRow
 from eagle_bench.measure.session import Session
 from eagle_bench.results.report.chart import bars_view, lines_view

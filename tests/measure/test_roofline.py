@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from eagle_bench.measure import device_speed as speeds
-from eagle_bench.measure.device_speed import DeviceSpeed, cache_file, device_speed, measure_speed
-from eagle_bench.measure.roofline import Roofline, StepWork, card, step_work
+from eagle_bench.measure.cost import device_speed as speeds
+from eagle_bench.measure.cost.device_speed import (
+    DeviceSpeed,
+    cache_file,
+    device_speed,
+    measure_speed,
+)
+from eagle_bench.measure.cost.roofline import Roofline, StepWork, card, step_work
 from tests.measure.timed_world import (
     CPU,
     EXPERTS,

@@ -22,7 +22,7 @@ def cost_charts(costs: Mapping[str, Any]) -> list[Chart]:
     Parameters
     ----------
     costs : mapping
-        `summary["costs"]` of a job (see `measure.costs.measure_costs`), or empty.
+        `summary["costs"]` of a job (see `measure.cost.costs.measure_costs`), or empty.
     """
     charts = []
     if costs.get("prompts"):
