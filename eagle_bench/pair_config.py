@@ -116,25 +116,27 @@ class ProxyConfig(PairConfig):
         return self.as_run(chain, self.gen_len)
 
 
-DRAWS_PER_OUTCOME = 5
-"""Draws that a possible output must get on average for the counts to say something."""
+DRAWS_PER_OUTPUT = 5
+"""Draws that each possible output must get on average for the counts to say something."""
 
 
 @dataclass
 class DistributionConfig(PairConfig):
     """The first `tokens` tokens, generated `draws` times for each prompt and arm.
 
-    `level` is the chance to call a lossless arm different, over all prompts together.
+    `level` is the chance to call a lossless arm different, over all its prompts together.
+    The temperature is high, since a target that is sure of itself leaves nothing to chance, and
+    not 1, where a rule that forgets it would go unseen.
     """
 
     decoding: DecodingConfig = MISSING
 
     num_samples: int = 4
     tokens: int = 3
-    draws: int = 1000
+    draws: int = 500
     level: float = 0.001
     batch_size: int = 64
-    temperature: float = 1.0
+    temperature: float = 3.0
     top_p: float = 1.0
     top_k: int = 4
     output_dir: str = "outputs/distribution"
@@ -142,18 +144,38 @@ class DistributionConfig(PairConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least("tokens", self.tokens, 2)
-        at_least("draws", self.draws, 10 * DRAWS_PER_OUTCOME)
+        at_least("draws", self.draws, 2 * DRAWS_PER_OUTPUT)
         at_least("batch_size", self.batch_size, 1)
         at_least("top_k", self.top_k, 0)
         if not (math.isfinite(self.temperature) and self.temperature > 0.0):
             raise UserError(
-                f"temperature={self.temperature} must be greater than 0: a greedy output has no "
+                f"temperature={self.temperature} must be greater than 0: greedy output has no "
                 "distribution, and every run compares it with the baseline's."
             )
         if not 0.0 < self.top_p <= 1.0:
             raise UserError(f"top_p={self.top_p} must lie in (0, 1].")
         if not 0.0 < self.level < 0.5:
             raise UserError(f"level={self.level} must lie in (0, 0.5).")
+        if self.top_k == 1:
+            raise UserError("top_k=1 leaves nothing to chance; set top_k=2 or more.")
+        if self.top_p == 1.0 and self.top_k**self.tokens > self.most_outputs:
+            raise self.too_many_outputs(f"top_k={self.top_k} leaves {self.top_k**self.tokens}")
+
+    @property
+    def most_outputs(self) -> int:
+        """Possible outputs that `draws` draws can be spread over."""
+        return self.draws // DRAWS_PER_OUTPUT
+
+    def too_many_outputs(self, found: str) -> UserError:
+        """What to say, and which `top_k` or `draws` would do."""
+        narrow = max(k for k in range(self.draws) if k**self.tokens <= self.most_outputs)
+        ways = [f"top_k={narrow}"] if narrow > 1 else [f"tokens={self.tokens - 1}"]
+        if self.top_k > 1:
+            ways.append(f"draws={DRAWS_PER_OUTPUT * self.top_k**self.tokens}")
+        return UserError(
+            f"{found} possible outputs of {self.tokens} tokens, and draws={self.draws} are enough "
+            f"for {self.most_outputs} ({DRAWS_PER_OUTPUT} each); set {' or '.join(ways)}."
+        )
 
     def run(self) -> RunConfig:
         """The sampled run whose first tokens are counted."""

@@ -1,0 +1,54 @@
+"""`python -m eagle_bench.distribution`: is sampled output distributed as the target says?
+
+Exit code 0 when it is, 1 when it is not.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+
+from eagle_bench.command import hydra_command
+from eagle_bench.config import Output
+from eagle_bench.errors import RunFailure
+from eagle_bench.pair_config import DistributionConfig
+
+DISTRIBUTION_FILE = "distribution.json"
+
+
+def distribution(config: DistributionConfig) -> None:
+    """Draw, compare, show, and leave `distribution.json`.
+
+    Raises
+    ------
+    RunFailure
+        The distribution differs.
+    """
+    from eagle_bench.measure.distribution import run_distribution
+    from eagle_bench.measure.session import SHARED
+    from eagle_bench.results.atomic import write_text
+    from eagle_bench.results.distribution_table import distribution_table
+    from eagle_bench.results.progress import ProgressBar
+    from eagle_bench.results.render import print_table
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    bar = ProgressBar(quiet=config.output is Output.quiet)
+    result = run_distribution(config, SHARED, bar)
+    document = result.plain()
+    write_text(folder / DISTRIBUTION_FILE, json.dumps(document, indent=1))
+    if config.output is Output.table:
+        print_table(distribution_table(result))
+    bar.say(f"result: {folder / DISTRIBUTION_FILE}")
+    if config.output is Output.json:
+        print(json.dumps({"folder": str(folder)} | document), flush=True)
+    if not result.consistent:
+        raise RunFailure(result.verdict())
+    bar.say(result.verdict())
+
+
+main = hydra_command(distribution, "distribution")
+
+if __name__ == "__main__":
+    main()
