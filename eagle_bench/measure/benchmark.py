@@ -17,7 +17,6 @@ from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.decoding.generation import Generation, Request
 from eagle_bench.decoding.loop import Arm
 from eagle_bench.drafters.oracle import OracleDrafter
-from eagle_bench.errors import UserError
 from eagle_bench.measure.energy import energy_meter, shares_j
 from eagle_bench.measure.memory import PeakMemory
 from eagle_bench.measure.rows import GenerationRow, RoundRow
@@ -68,7 +67,8 @@ class Benchmark:
         self.energy = energy_meter(target.spec.device)
         self._memory = PeakMemory(target.spec.device)
         for prompt in prompts:
-            self._check_room(prompt, len(session.chat.encode(opening(prompt))))
+            tokens = len(session.chat.encode(opening(prompt)))
+            session.check_room(prompt.id, tokens, config.gen_len)
 
     def blocks(self, repeat: int = 0) -> list[Block]:
         """All prompts once, in order."""
@@ -132,17 +132,8 @@ class Benchmark:
 
     def _request(self, prompt: Prompt, turn: int, history: list[dict[str, str]]) -> Request:
         tokens = self.session.chat.encode(history)
-        self._check_room(prompt, len(tokens))
+        self.session.check_room(prompt.id, len(tokens), self.config.gen_len)
         return Request(f"{prompt.id}/{turn}", tokens, self.config.gen_len)
-
-    def _check_room(self, prompt: Prompt, tokens: int) -> None:
-        for role, room in self.session.rooms().items():
-            if tokens + self.config.gen_len > room:
-                raise UserError(
-                    f"prompt {prompt.id} has {tokens} tokens, and gen_len={self.config.gen_len} "
-                    f"more go beyond the {role}'s {room} positions; lower gen_len, or leave such "
-                    "prompts out with dataset.skip_long=true."
-                )
 
     def _record_oracle(self, block: Block) -> None:
         """The oracle replays the baseline, so that is recorded first, untimed."""
