@@ -1,13 +1,17 @@
-"""Synthetic generation rows with known truth."""
+"""Synthetic generation rows with known truth; the tiny models of tests/models serve here too."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eagle_bench.measure.rows import GenerationRow
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 
 RowFactory = Callable[..., GenerationRow]
 
