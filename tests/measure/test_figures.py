@@ -258,3 +258,33 @@ def test_identities_hold_for_any_rows(baseline, chain, all_lengths, repeats):
     ):
         product *= conditional or 0.0
         assert marginal == pytest.approx(product)
+
+
+def test_every_headline_figure_has_an_interval_that_holds_it(baseline, chain):
+    rows = []
+    for index in range(6):
+        spec = chain(str(index), [4, index % 3, 2, 3 - index % 2], energy_j=2.0 + index)
+        rows += [baseline(str(index), spec.new_tokens, energy_j=9.0), spec]
+    summary = figures(rows, target_ci=0.01)
+    spec = summary["arms"]["chain"]
+    names = ["calls_per_token", "throughput_tok_s", "decode_tok_s", "acceptance_rate", "tau"]
+    names += ["tau_macro", "acceptance_of_depth", "energy_j_per_token", "eos_share"]
+    shown = [(spec["intervals"][name], spec[name]) for name in names]
+    for name in ("per_position", "per_position_conditional"):
+        shown += list(zip(spec["intervals"][name], spec[name], strict=True))
+    shown.append((summary["lossless"]["interval"], summary["lossless"]["exact_share"]))
+    for (low, high), value in shown:
+        assert low - 1e-12 <= value <= high + 1e-12
+    assert spec["intervals"]["per_position"][3][1] <= 1.0
+    half = summary["speedup"]["relative_half_width"]
+    assert summary["speedup"]["prompts_needed"] == math.ceil(6 * (half / 0.01) ** 2)
+    assert figures(rows)["speedup"]["prompts_needed"] is None
+
+
+def test_acceptance_along_output_and_context_in_doubling_bins(baseline, chain):
+    row = chain("a", [4, 4, 4, 4, 4, 4, 4, 0], prompt_tokens=60)
+    arm = figures([baseline("a", row.new_tokens), row])["arms"]["chain"]
+    first, second = arm["acceptance_by_position"]
+    assert (first["first"], first["last"], first["rounds"], first["tau"]) == (0, 31, 7, 5.0)
+    assert (second["first"], second["last"], second["rounds"], second["tau"]) == (32, 63, 1, 1.0)
+    assert [(b["first"], b["rounds"]) for b in arm["acceptance_by_context"]] == [(0, 1), (64, 7)]

@@ -144,3 +144,22 @@ def test_drift(rows):
         row.repeat = 1
         row.wall_s, row.decode_s = row.wall_s * 1.2, row.decode_s * 1.2
     assert violated(rows + again) == {"drift.baseline", "drift.chain"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"host": "b"}, "host b and a"),
+        ({"threads": 8}, "threads 8 and 2"),
+        ({"gpu": {"name": "H100"}}, "GPU H100 and None"),
+        ({}, None),
+    ],
+)
+def test_sessions_on_several_machines(rows, change, told):
+    here = CLEAN | {"host": "a", "cpu": CLEAN["cpu"] | {"model": "EPYC"}}
+    summary = summarise(
+        rows, gen_len=40, seed=0, resamples=200, confidence=0.95, lossless=compare(rows)
+    )
+    found = check(rows, summary, here | {"sessions": [here | change, here]})
+    assert [guard["name"] for guard in found] == (["mixed_machines"] if told else [])
+    assert not told or told in found[0]["detail"]
