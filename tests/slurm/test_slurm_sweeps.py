@@ -1,4 +1,4 @@
-"""Sweeps on a real SLURM: an array, a cancelled job, a time-out, and refusals."""
+"""Sweeps on a real SLURM: an array, a job cancelled, preempted or out of time, a refusal."""
 
 from __future__ import annotations
 
@@ -70,6 +70,23 @@ def test_a_cancelled_job_is_told_and_the_same_command_goes_on(
     kept = [moment for _, pair in pairs if len(pair) == 2 for moment in pair]
     assert len(kept) >= 8 * 2 + 2
     assert {*kept} <= {*after["started_s"]}
+
+
+def test_a_preempted_job_is_queued_again_and_goes_on_from_its_rows(
+    tmp_path: Path, submitter: Submitter
+) -> None:
+    command = submitter.start("num_samples=8", "gen_len=150", "stop=length")
+    wait_for(lambda: finished(tmp_path))
+    urgent = "sbatch --partition=urgent --exclusive --output=/dev/null --wrap=true"
+    subprocess.run(urgent.split(), check=True)
+    code, told = finish(command)
+    assert code == 0, told
+    [log] = tmp_path.glob("sweeps/*/.submitit/*/*.err")
+    assert "DUE TO PREEMPTION" in log.read_text()
+    found = jobs(tmp_path / "sweeps")
+    assert list(found["status"]) == ["complete"]
+    assert found["resumed_generations"][0] >= 2
+    assert len(rows(tmp_path / "sweeps")) == 8 * 2
 
 
 def test_a_job_that_times_out_is_queued_again_and_goes_on_from_its_rows(
