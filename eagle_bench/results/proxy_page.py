@@ -144,12 +144,17 @@ def _losses(figures: ProxyFigures) -> Chart:
 
 def _taus(figures: ProxyFigures) -> Chart:
     named = (
-        ("predicted from accuracy", figures.tau_predicted),
-        ("predicted from accuracy if right before", figures.tau_given),
+        ("predicted", figures.tau_predicted),
+        ("if right before", figures.tau_given),
         ("measured", figures.tau_measured),
     )
     bars = [_bar(name, "", figure, 1) for name, figure in named if figure.value is not None]
-    return Chart("Tokens per round", "With a chain as long as the positions judged.", "", bars)
+    return Chart(
+        "Tokens per round",
+        "Predicted from either accuracy, and measured with a chain as long as the positions judged.",
+        "",
+        bars,
+    )
 
 
 def _bar(place: str, series: str, figure: Figure, scale: float) -> Bar:

@@ -17,6 +17,7 @@ from eagle_bench.decoding import loop
 from eagle_bench.decoding.accept import Acceptance
 from eagle_bench.pair_config import DistributionConfig, ProxyConfig
 from tests.report.conftest import parse
+from tests.report.test_report_browser import CHROMIUM, DARK, LIGHT, look
 
 PROXY = ("num_samples=2", "ttt_length=3", "gen_len=24", "shown=1", "shown_tokens=6", "threads=1")
 DRAWS = ("num_samples=1", "tokens=2", "top_k=3", "draws=90", "threads=1")
@@ -41,9 +42,12 @@ def test_both_configs_compose_and_validate() -> None:
             assert isinstance(OmegaConf.to_object(compose(name)), kind)
 
 
-def test_proxy_leaves_a_page_and_its_figures(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder that the command leaves, and what it prints."""
+    given = tmp_path_factory.mktemp("proxy")
     done = subprocess.run(
-        [sys.executable, "-m", "eagle_bench.proxy", *PROXY, f"output_dir={tmp_path}"],
+        [sys.executable, "-m", "eagle_bench.proxy", *PROXY, f"output_dir={given}"],
         capture_output=True,
         text=True,
         timeout=120,
@@ -51,11 +55,16 @@ def test_proxy_leaves_a_page_and_its_figures(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "The proxy predicts" in done.stderr
-    [folder] = tmp_path.iterdir()
+    [folder] = given.iterdir()
+    return folder, done.stdout
+
+
+def test_proxy_leaves_a_page_and_its_figures(proxied: tuple[Path, str]) -> None:
+    folder, printed = proxied
     figures = json.loads((folder / "proxy.json").read_text())["figures"]
     first = f"{figures['positions'][0]['accuracy']['value']:.1%}"
-    assert first in done.stdout
-    assert "✗" in done.stdout
+    assert first in printed
+    assert "✗" in printed
     page = (folder / "proxy.html").read_text(encoding="utf-8")
     root = parse(page)
     assert "<script" not in page
@@ -66,6 +75,19 @@ def test_proxy_leaves_a_page_and_its_figures(tmp_path: Path) -> None:
     assert len(cells) == 6 * 3
     assert first in root.text
     assert len(root.all("figure")) == 3
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+@pytest.mark.parametrize(("width", "scheme"), [(390, LIGHT), (1280, DARK)])
+def test_the_page_fits_a_phone_and_a_screen(
+    proxied: tuple[Path, str], tmp_path: Path, width: int, scheme: int
+) -> None:
+    page = proxied[0] / "proxy.html"
+    needed, title, background, console = look(page, width, scheme, tmp_path)
+    assert needed <= width
+    assert title.startswith("Proxy against true")
+    assert background == ("rgb(15, 20, 26)" if scheme == DARK else "rgb(255, 255, 255)")
+    assert console == ""
 
 
 def test_proxy_prints_one_json_document(
