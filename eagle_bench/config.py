@@ -313,7 +313,8 @@ class MeasureConfig:
     `phases` adds an instrumented pass that says where the time goes, `profile` a trace, `costs`
     the cost model with its prediction, `fp32_control` the same prompts once more in float32.
     `repeats=auto` ends when the speedup's interval is narrower than `target_ci` (half-width over
-    the speedup), or after `max_repeats` or `budget_s` seconds.
+    the speedup), or after `max_repeats` or `budget_s` seconds. `tie_gap` is the largest gap between
+    the target's two best logits that rounding can close; null goes by the dtype.
     """
 
     preflight: bool = True
@@ -327,7 +328,7 @@ class MeasureConfig:
     warmup_max: int = 4
     bootstrap_resamples: int = 2000
     confidence: float = 0.95
-    tie_gap: float = 0.05
+    tie_gap: float | None = None
 
     def __post_init__(self) -> None:
         at_least("measure.warmup_max", self.warmup_max, 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from eagle_bench.config import DType, RunConfig
 from eagle_bench.data.chat import ChatFormat, opening
 from eagle_bench.data.prompt import Prompt, PromptSet
@@ -15,6 +17,11 @@ from eagle_bench.measure.session import Loader, Session
 from eagle_bench.measure.teacher import divergence_gaps
 
 CONTROL_PROMPTS = 16
+
+TIE_GAPS = {torch.float32: 1e-3, torch.float16: 2**-5, torch.bfloat16: 2**-2}
+"""Logits that rounding can close: two steps of the half types between 16 and 32, where the best
+logits of a language model lie, and a generous bound on what summing in another order does in
+float32."""
 
 
 def graded(
@@ -31,7 +38,9 @@ def graded(
         ]
         context = _context(session.chat, by_id[pair.prompt_id], said[:-1])
         gaps[pair] = divergence_gaps(session.target, context, said[-1].token_ids)
-    return grade_divergences(report, gaps, tie_gap=config.measure.tie_gap)
+    stated = config.measure.tie_gap
+    tie_gap = TIE_GAPS[session.target.spec.dtype] if stated is None else stated
+    return grade_divergences(report, gaps, tie_gap=tie_gap)
 
 
 def fp32_control(config: RunConfig, prompts: PromptSet) -> dict[str, Any]:
