@@ -149,12 +149,7 @@ def _taus(figures: ProxyFigures) -> Chart:
         ("measured", figures.tau_measured),
     )
     bars = [_bar(name, "", figure, 1) for name, figure in named if figure.value is not None]
-    return Chart(
-        "Tokens per round",
-        "Predicted from either accuracy, and measured with a chain as long as the positions judged.",
-        "",
-        bars,
-    )
+    return Chart("Tokens per round", "Predicted from either accuracy, and measured.", "", bars)
 
 
 def _bar(place: str, series: str, figure: Figure, scale: float) -> Bar:
