@@ -26,6 +26,7 @@ from eagle_bench.measure.repeats import decide
 from eagle_bench.measure.rows import GenerationRow, RoundRow
 from eagle_bench.measure.session import Loader
 from eagle_bench.measure.setup import Setup, ask_head, chosen_prompts, inputs, prepare
+from eagle_bench.models.parallel import agreed
 from eagle_bench.results.attempts import Attempt, refuse_others
 from eagle_bench.results.identity import config_hash
 from eagle_bench.results.job import Job
@@ -105,14 +106,7 @@ def _work(
     summary = _summary(setup, store)
     summary["resumed_generations"] = resumed
     _look_closer(setup, store, watcher, summary)
-    costs = summary.get("costs", {})
-    summary["guards"] = guards.check(
-        store.read_rows(),
-        summary,
-        provenance,
-        step_floor_s=costs.get("step_floor_s"),
-        step_s=costs.get("step_s"),
-    )
+    summary["guards"] = guards.check(store.read_rows(), summary, provenance)
     return store.finish(summary, plain(config), provenance)
 
 
@@ -141,7 +135,7 @@ def _measure(
         for block in blocks:
             benchmark.run(block, report)
         decision = decide([row for row in measured if row.repeat <= repeat], benchmark.config)
-        if not decision.go_on:
+        if not agreed(float(decision.go_on)):
             break
     provenance["repeats"] = decision.as_dict()
     if benchmark.config.repeats == AUTO:

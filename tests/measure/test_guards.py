@@ -32,12 +32,14 @@ def rows(baseline, chain) -> list[GenerationRow]:
 
 
 def violated(
-    rows: list[GenerationRow], provenance: dict[str, Any] = CLEAN, **extra: float
+    rows: list[GenerationRow],
+    provenance: dict[str, Any] = CLEAN,
+    costs: dict[str, Any] | None = None,
 ) -> set[str]:
     summary = summarise(
         rows, gen_len=40, seed=0, resamples=200, confidence=0.95, lossless=compare(rows)
     )
-    found = check(rows, summary, provenance, **extra)
+    found = check(rows, summary | {"costs": costs}, provenance)
     assert all(set(guard) == {"name", "ok", "detail"} and not guard["ok"] for guard in found)
     assert all(guard["detail"] for guard in found)
     return {guard["name"] for guard in found}
@@ -53,7 +55,7 @@ def machine(*path: str, value: Any) -> dict[str, Any]:
 
 
 def test_a_clean_run_passes(rows):
-    assert violated(rows, step_floor_s=0.002, step_s=0.01) == set()
+    assert violated(rows, costs=timed(rows, step_floor_s=0.002, step_s=0.01)) == set()
 
 
 def test_loop(rows):
@@ -107,12 +109,34 @@ def test_interval_crosses_one(rows):
     assert violated(rows) == {"interval_crosses_one"}
 
 
+def timed(rows: list[GenerationRow], *, step_s: float, step_floor_s: float) -> dict[str, Any]:
+    """The cost model's figures where the rows' speedup is what it measured itself."""
+    seconds = {
+        arm: sum(row.decode_s for row in rows if row.arm == arm)
+        / sum(row.new_tokens - 1 for row in rows if row.arm == arm)
+        for arm in ("baseline", "chain")
+    }
+    speedup = seconds["baseline"] / seconds["chain"]
+    measured = {"step_s": seconds["baseline"], "speedup": speedup}
+    return {
+        "method": "chain",
+        "measured": measured,
+        "step_s": step_s,
+        "step_floor_s": step_floor_s,
+    }
+
+
 def test_slowed_baseline(rows):
+    clean = timed(rows, step_floor_s=0.002, step_s=0.01)
+    far = clean | {"step_floor_s": 0.0009}
+    for row in rows:
+        row.wall_s, row.decode_s = row.wall_s * 1.5, row.decode_s * 1.5
+    assert violated(rows, costs=clean) == set(), "a machine that is slower for both arms"
     for row in rows:
         if row.arm == "baseline":
             row.wall_s, row.decode_s = row.wall_s * 1.5, row.decode_s * 1.5
-    assert violated(rows, step_s=0.01) == {"slow_baseline"}
-    assert violated(rows, step_floor_s=0.001) == {"far_from_roofline"}
+    assert violated(rows, costs=clean) == {"slow_baseline"}
+    assert violated(rows, costs=far) == {"slow_baseline", "far_from_roofline"}
 
 
 def test_noisy_neighbour(rows):
