@@ -10,7 +10,8 @@ bench: $(STAMP)
 	$(BIN)/python -m eagle_bench.run -m gen_len=50,100,200,500,1000 stop=length
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone and not slurm"
+	$(BIN)/python -m pytest -m "alone or slurm"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -28,6 +28,7 @@ def test_laps_and_totals_hold_the_same_seconds(monkeypatch: pytest.MonkeyPatch) 
     assert clock.seconds == {"draft": 4.0, "verify": 6.0}
 
 
+@pytest.mark.alone
 def test_a_run_says_where_its_time_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = [
         "num_samples=3",
