@@ -111,9 +111,10 @@ class Queue(SlurmInfoWatcher):
 
     def wait_for_all(self) -> None:
         """Return when no job is pending or running."""
+        self.update()
         while self._registered - self._finished:
-            self.update_if_long_enough("standard")
-            time.sleep(1)
+            time.sleep(POLL_S)
+            self.update()
 
     def lost(self) -> dict[str, str]:
         """The state of every job that is over without having completed."""
