@@ -44,6 +44,12 @@ class FolderLock:
                 f"Another process is writing to {folder}; wait for it to end, or choose "
                 "another output_dir."
             ) from error
+        except OSError as error:
+            os.close(self._handle)
+            raise UserError(
+                f"The file system of {folder} has no locks ({error.strerror}); choose an "
+                "output_dir on one that has."
+            ) from error
 
     def release(self) -> None:
         """Let the next process in."""
