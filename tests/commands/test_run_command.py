@@ -115,6 +115,7 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(
     assert telling in told
 
 
+@pytest.mark.alone
 def test_help_and_cfg_answer_at_once_and_import_no_torch() -> None:
     for flags in (["--help"], ["--cfg", "job", "--resolve"]):
         code = (

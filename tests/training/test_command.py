@@ -147,6 +147,7 @@ def test_an_interrupt_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "eagle_bench: interrupted.\n"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job", "--resolve"]])
 def test_answers_at_once_without_torch(arguments: list[str], tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
