@@ -2,7 +2,7 @@
 
     python experiments/record.py SWEEP_FOLDER NAME
 
-Copies `sweep.csv`, `table.md` and the pictures into `experiments/NAME` and prints the lines for
+Copies `sweep.csv`, the tables and the pictures into `experiments/NAME` and prints the lines for
 its README: the command, and what was measured on which machine and when. A sweep with a job that
 is not complete is refused.
 """
@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from eagle_bench.config import RESULT_IRRELEVANT
 from eagle_bench.errors import UserError
-from eagle_bench.results.collect import SWEEP_CSV, SWEEP_TABLE
+from eagle_bench.results.collect import SWEEP_CSV
 from eagle_bench.results.find import find_jobs
 from eagle_bench.results.job import Job
 
@@ -48,7 +48,7 @@ def record(sweep: Path, study: Path) -> str:
     table = pd.read_csv(sweep / SWEEP_CSV, dtype=str, keep_default_na=False)
     table["folder"] = table["folder"].map(lambda folder: Path(folder).name)
     table.to_csv(study / SWEEP_CSV, index=False)
-    for file in [sweep / SWEEP_TABLE, *sorted(sweep.glob("*.png"))]:
+    for file in [*sorted(sweep.glob("*.md")), *sorted(sweep.glob("*.png"))]:
         shutil.copyfile(file, study / file.name)
     guards = {guard["name"] for job in jobs for guard in job.summary["guards"]}
     return f"    {command(sweep)}\n\n{header(jobs)}\nRemarks: {_joined(guards) or 'none'}."
