@@ -169,8 +169,8 @@ def _unnamed(job: Job, key: str) -> str:
 def _remark(job: Job) -> str:
     if not job.complete:
         return job.status
-    names = [_guard_name(guard) for guard in job.summary.get("guards") or []]
-    return ", ".join([*names, *(["resumed"] if _resumed(job) else [])])
+    names = [_guard_name(guard).partition(".")[0] for guard in job.summary.get("guards") or []]
+    return ", ".join(dict.fromkeys([*names, *(["resumed"] if _resumed(job) else [])]))
 
 
 def _notes(job: Job) -> list[str]:
