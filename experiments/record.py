@@ -50,7 +50,7 @@ def record(sweep: Path, study: Path) -> str:
     table.to_csv(study / SWEEP_CSV, index=False)
     for file in [*sorted(sweep.glob("*.md")), *sorted(sweep.glob("*.png"))]:
         shutil.copyfile(file, study / file.name)
-    guards = {guard["name"] for job in jobs for guard in job.summary["guards"]}
+    guards = {guard["name"].partition(".")[0] for job in jobs for guard in job.summary["guards"]}
     return f"    {command(sweep)}\n\n{header(jobs)}\nRemarks: {_joined(guards) or 'none'}."
 
 
