@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eagle_bench.errors import RunFailure, UserError
+from eagle_bench.errors import UserError, in_a_sentence
 from eagle_bench.results.atomic import replacing
 from eagle_bench.results.collect import jobs_frame, write_sweep
 from eagle_bench.results.find import find_jobs
@@ -19,17 +19,11 @@ from eagle_bench.results.table import job_table
 WRITERS = (".csv", ".parquet")
 
 
+@in_a_sentence
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table of all jobs found; 0 when done, 2 for a mistake of the user."""
     arguments = _parser().parse_args(argv)
-    try:
-        _collect(arguments.folders, arguments.output, arguments.write)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RunFailure as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    _collect(arguments.folders, arguments.output, arguments.write)
     return 0
 
 

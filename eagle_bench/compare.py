@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from eagle_bench.errors import UserError
+from eagle_bench.errors import in_a_sentence
 from eagle_bench.measure.statistics import Interval
 from eagle_bench.results.compare import FIGURES, Comparison, compare
 from eagle_bench.results.gate import Gate, parse_gate
@@ -24,15 +24,12 @@ from eagle_bench.results.table import NONE, Row, Table
 COLUMNS = ("Figure", "A", "B", "B/A", "95% interval", "B-A", "95% interval")
 
 
+@in_a_sentence
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the comparison; 1 when a `--fail-if` holds, 2 for a mistake of the user."""
     arguments = _parser().parse_args(argv)
-    try:
-        gates = [parse_gate(expression, FIGURES) for expression in arguments.fail_if]
-        comparisons = compare(arguments.a, arguments.b)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    gates = [parse_gate(expression, FIGURES) for expression in arguments.fail_if]
+    comparisons = compare(arguments.a, arguments.b)
     failures = [sentence for one in comparisons for sentence in _failures(one, gates)]
     if arguments.json:
         print(json.dumps(_document(comparisons, failures)))

@@ -7,26 +7,19 @@ against speedup, and the table of every sweep.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 import wandb
 
-from eagle_bench.errors import RunFailure, UserError
+from eagle_bench.errors import RunFailure, UserError, in_a_sentence
 from eagle_bench.results.scrub import scrub
 
 
+@in_a_sentence
 def main(argv: Sequence[str] | None = None) -> int:
     """Save the workspace and print its address; 0 when done, 2 for a mistake of the user."""
     arguments = _parser().parse_args(argv)
-    try:
-        print(_save(arguments.project, arguments.entity))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RunFailure as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    print(_save(arguments.project, arguments.entity))
     return 0
 
 

@@ -1,5 +1,14 @@
 """The two ways a command ends badly: the user's mistake (exit 2) and a failure (exit 1)."""
 
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+P = ParamSpec("P")
+
 
 class UserError(ValueError):
     """Bad input: one sentence that says what was wrong, where, and what would be right."""
@@ -7,3 +16,17 @@ class UserError(ValueError):
 
 class RunFailure(RuntimeError):
     """The input was fine but the work could not be done (out of memory, a lost device)."""
+
+
+def in_a_sentence(command: Callable[P, int]) -> Callable[P, int]:
+    """Let a console command tell its expected errors on stderr and return their exit code."""
+
+    @wraps(command)
+    def told(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return command(*args, **kwargs)
+        except (UserError, RunFailure) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2 if isinstance(error, UserError) else 1
+
+    return told

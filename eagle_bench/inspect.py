@@ -22,7 +22,7 @@ from rich.table import Table
 from eagle_bench.drafters.heads.check import check_fits
 from eagle_bench.drafters.heads.formats import load_head
 from eagle_bench.drafters.heads.report import LoadReport
-from eagle_bench.errors import UserError
+from eagle_bench.errors import UserError, in_a_sentence
 from eagle_bench.schema import ASSETS
 
 CHOICES = (
@@ -56,17 +56,14 @@ class ModelShape:
     num_layers: int
 
 
+@in_a_sentence
 def main(argv: Sequence[str] | None = None) -> int:
     """Print what the head is; 0 when it is loadable (and fits the target), else 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if {"-h", "--help"} & set(arguments):
         print(__doc__)
         return 0
-    try:
-        document = inspect(parse([a for a in arguments if a != "--json"]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    document = inspect(parse([a for a in arguments if a != "--json"]))
     if "--json" in arguments:
         print(json.dumps(document, indent=2))
     else:

@@ -7,26 +7,19 @@ tokens marked, provenance, and what every figure means.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eagle_bench.errors import RunFailure, UserError
+from eagle_bench.errors import UserError, in_a_sentence
 from eagle_bench.results.report.write import write_report
 
 
+@in_a_sentence
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the report and print its path; 0 when done, 2 for a mistake of the user."""
     arguments = _parser().parse_args(argv)
-    try:
-        _check(arguments.output)
-        print(write_report(arguments.folder, arguments.output))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RunFailure as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    _check(arguments.output)
+    print(write_report(arguments.folder, arguments.output))
     return 0
 
 

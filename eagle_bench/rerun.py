@@ -8,7 +8,6 @@ machine, the software, the checkpoints and the prompts is not as it was is told.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,26 +15,20 @@ from pathlib import Path
 
 from eagle_bench.compare import comparison_table
 from eagle_bench.config import TrackerConfig
-from eagle_bench.errors import RunFailure, UserError
+from eagle_bench.errors import UserError, in_a_sentence
 from eagle_bench.recorded import recorded_config
 from eagle_bench.results.job import Job, UnreadableResult, read_job
 from eagle_bench.results.render import print_table
 from eagle_bench.results.reproduction import Reproduction, reproduction
 
 
+@in_a_sentence
 def main(argv: Sequence[str] | None = None) -> int:
     """Repeat, compare, tell."""
     arguments = _parser().parse_args(argv)
-    try:
-        record = _read(arguments.result)
-        repeated = _repeat(record, arguments.output or _new_folder(record))
-        found = reproduction(record, repeated)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RunFailure as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    record = _read(arguments.result)
+    repeated = _repeat(record, arguments.output or _new_folder(record))
+    found = reproduction(record, repeated)
     print_table(comparison_table(found.comparison))
     for line in _in_words(found):
         print(line)
