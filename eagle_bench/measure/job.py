@@ -58,7 +58,10 @@ def run_job(config: RunConfig, folder: Path, loader: Loader, watcher: Watcher) -
         if done is not None:
             now = Attempt(str(done.config_hash), inputs(config, loader, chosen_prompts(config)), {})
             refuse_others(store.attempts(), now, folder)
-            watcher.say(f"{folder} holds the complete result of this config; nothing to measure.")
+            watcher.say(
+                f"{folder} holds the complete result of this config: nothing to measure "
+                "(resume=false measures anew)."
+            )
             return replace(done, found=True)
         provenance: dict[str, Any] = {}
         try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import subprocess
 import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 QUICK = ("tracker=none", "threads=1", "output=quiet", "measure.preflight=false", "gen_len=6")
+OUT, ERR = "stdout.txt", "stderr.txt"
 SERVER = multiprocessing.get_context("forkserver")
 """Has everything imported once, so that a command starts at once."""
 SERVER.set_forkserver_preload(
@@ -17,11 +19,11 @@ SERVER.set_forkserver_preload(
 )
 
 
-def command(log: Path, arguments: tuple[str, ...], largest_file: int | None) -> None:
+def command(output: Path, arguments: tuple[str, ...], largest_file: int | None) -> None:
     """The command in this process; a file that grows beyond `largest_file` bytes is an error."""
-    with log.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    with (output / OUT).open("w") as out, (output / ERR).open("w") as err:
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
         sys.argv = ["run", *arguments]
         from matplotlib.figure import Figure
 
@@ -35,10 +37,10 @@ def command(log: Path, arguments: tuple[str, ...], largest_file: int | None) -> 
 
 
 def start(output: Path, *arguments: str, largest_file: int | None = None) -> BaseProcess:
-    """Begin in the background; what it says goes to `output/log`."""
+    """Begin in the background; what it says goes to files in `output`."""
     output.mkdir(exist_ok=True)
     arguments = (*arguments, f"output_dir={output}")
-    process = SERVER.Process(target=command, args=(output / "log", arguments, largest_file))
+    process = SERVER.Process(target=command, args=(output, arguments, largest_file))
     process.start()
     return process
 
@@ -47,10 +49,17 @@ def run(output: Path, *arguments: str, largest_file: int | None = None) -> int:
     """Run to the end; the exit code."""
     process = start(output, *arguments, largest_file=largest_file)
     process.join(120)
-    assert process.exitcode is not None, (output / "log").read_text()
+    assert process.exitcode is not None, told(output)
     return process.exitcode
+
+
+def call(output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run to the end, as `subprocess.run` would."""
+    code = run(output, *arguments)
+    said = [(output / name).read_text() for name in (OUT, ERR)]
+    return subprocess.CompletedProcess(arguments, code, *said)
 
 
 def told(output: Path) -> str:
     """Everything that the last command there said."""
-    return (output / "log").read_text()
+    return (output / OUT).read_text() + (output / ERR).read_text()

@@ -16,17 +16,20 @@ from hydra.core.global_hydra import GlobalHydra
 from eagle_bench import load_results
 from eagle_bench.run import main
 from eagle_bench.schema import ASSETS
+from tests.commands.cli import call
 
 QUICK = ("tracker=none", "num_samples=2", "gen_len=12", "stop=length", "threads=1")
 
 
-def run(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "eagle_bench.run", *overrides, f"output_dir={tmp_path}"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-
 def test_a_run_leaves_its_files_and_one_json_document(tmp_path: Path) -> None:
-    done = run(tmp_path, *QUICK, "output=json")
+    command = [sys.executable, "-m", "eagle_bench.run", *QUICK, "output=json"]
+    done = subprocess.run(
+        [*command, f"output_dir={tmp_path}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout.splitlines()[-1])
     summary = document["summary"]
@@ -52,7 +55,7 @@ def test_a_run_leaves_its_files_and_one_json_document(tmp_path: Path) -> None:
 
 
 def test_a_multirun_prints_one_table_and_keeps_a_failed_job(tmp_path: Path) -> None:
-    done = run(tmp_path, "-m", *QUICK[:2], *QUICK[3:], "gen_len=8,12,100000")
+    done = call(tmp_path, "-m", *QUICK[:2], *QUICK[3:], "gen_len=8,12,100000")
     assert done.returncode == 1
     assert "beyond the target's" in done.stderr
     [sweep] = (tmp_path / "sweeps").iterdir()
@@ -67,7 +70,7 @@ def test_a_multirun_prints_one_table_and_keeps_a_failed_job(tmp_path: Path) -> N
 
 
 def test_two_pass_makes_two_calls_an_iteration_and_the_same_tokens(tmp_path: Path) -> None:
-    done = run(tmp_path, *QUICK, "decoding=two_pass", "output=json")
+    done = call(tmp_path, *QUICK, "decoding=two_pass", "output=json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout.splitlines()[-1])
     assert document["summary"]["lossless"]["exact_share"] == 1.0
@@ -134,7 +137,7 @@ def test_help_and_cfg_answer_at_once_and_import_no_torch() -> None:
 
 
 def test_the_embedded_draft_model_drafts(tmp_path: Path) -> None:
-    done = run(tmp_path, *QUICK, "drafter=draft_model", "decoding=tree", "output=json")
+    done = call(tmp_path, *QUICK, "drafter=draft_model", "decoding=tree", "output=json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])["summary"]
     assert summary["lossless"]["exact_share"] == 1.0
@@ -152,7 +155,7 @@ def short_draft_model(folder: Path, positions: int) -> Path:
 
 def test_a_draft_model_too_short_for_the_prompt_is_refused(tmp_path: Path) -> None:
     folder = short_draft_model(tmp_path / "short", 40)
-    done = run(tmp_path, *QUICK, "drafter=draft_model", f"drafter.path={folder}")
+    done = call(tmp_path, *QUICK, "drafter=draft_model", f"drafter.path={folder}")
     assert done.returncode == 2
     assert "beyond the draft model's 40 positions" in done.stderr
 
@@ -164,7 +167,7 @@ def test_a_draft_model_with_another_tokenizer_is_refused(tmp_path: Path) -> None
     one, two = list(vocabulary)[-2:]
     vocabulary[one], vocabulary[two] = vocabulary[two], vocabulary[one]
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    done = run(tmp_path, *QUICK, "drafter=draft_model", f"drafter.path={folder}")
+    done = call(tmp_path, *QUICK, "drafter=draft_model", f"drafter.path={folder}")
     assert done.returncode == 2
     assert "another tokenizer" in done.stderr
 
@@ -174,10 +177,10 @@ def test_prompts_beyond_the_positions_can_be_left_out(tmp_path: Path) -> None:
     texts = ["Name a color.", "word " * 3000]
     file.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in texts))
     given = (*QUICK, "dataset=jsonl", f"dataset.path={file}", "output=json")
-    refused = run(tmp_path, *given)
+    refused = call(tmp_path, *given)
     assert refused.returncode == 2
     assert "dataset.skip_long=true" in refused.stderr
-    done = run(tmp_path, *given, "dataset.skip_long=true")
+    done = call(tmp_path, *given, "dataset.skip_long=true")
     assert done.returncode == 0, done.stderr
     assert "1 of 2 prompts left out: longer than the positions" in done.stderr
     dataset = json.loads(done.stdout.splitlines()[-1])["provenance"]["dataset"]
