@@ -30,7 +30,7 @@ QUICK = (
 TINY = {
     "length_sweep": {"gen_len": "4,8"},
     "draft_len": {"gen_len": "8", "decoding.draft_len": "1,3"},
-    "drafter_quality": {"gen_len": "8", "drafter.path": "{heads}/step_1,{heads}/step_2"},
+    "drafter_quality": {"gen_len": "8", "drafter.path": "{heads}/step_1,eagle_bench/assets/eagle3"},
     "acceptance": {"gen_len": "8", "drafter": "oracle,random", "decoding.draft_len": "2"},
     "kv_cache": {"gen_len": "8"},
     "tree_against_chain": {"gen_len": "8", "decoding": "chain,eagle_tree"},
