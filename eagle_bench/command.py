@@ -71,7 +71,7 @@ def hydra_command(task: Callable[[C], object], config_name: str) -> Callable[[],
             codes.append(0)
             return result
 
-        schema.register()
+        schema.register(config_name)
         start = hydra.main(version_base="1.3", config_path=schema.CONF, config_name=config_name)
         try:
             with _hydra_raises(), slurm.plain_failures():

@@ -22,6 +22,11 @@ DRAFTERS: dict[str, type[c.DrafterConfig]] = {
     "oracle": c.OracleConfig,
     "random": c.RandomConfig,
 }
+TRAININGS: dict[str, type[t.TrainingConfig]] = {
+    "target": t.TargetTrainingConfig,
+    "draft_model": t.DraftModelTrainingConfig,
+    "eagle3": t.Eagle3TrainingConfig,
+}
 DECODINGS: dict[str, type[c.DecodingConfig]] = {
     "chain": c.ChainConfig,
     "two_pass": c.TwoPassConfig,
@@ -32,12 +37,21 @@ DECODINGS: dict[str, type[c.DecodingConfig]] = {
 }
 
 
-def register() -> None:
-    """Make the schemas known under the names that `conf/**/*.yaml` refer to."""
+def register(primary: str | None = None) -> None:
+    """Make known the schemas that `conf/**/*.yaml` refer to, and the names of folders.
+
+    `primary` is the command's config: Hydra's `--help` copies all that is known once for each
+    group, so a command registers only what it can compose. None registers everything.
+    """
     folders.register()
     store = ConfigStore.instance().store
+    if primary in (None, "train"):
+        store(name="train_schema", node=t.TrainConfig)
+        for name, training in TRAININGS.items():
+            store(group="training", name=f"{name}_schema", node=training)
+    if primary == "train":
+        return
     store(name="run_schema", node=c.RunConfig)
-    store(name="train_schema", node=t.TrainConfig)
     store(name="proxy_schema", node=p.ProxyConfig)
     store(name="distribution_schema", node=p.DistributionConfig)
     store(group="model", name="schema", node=c.ModelConfig)
@@ -47,9 +61,3 @@ def register() -> None:
         store(group="drafter", name=f"{name}_schema", node=drafter)
     for name, method in DECODINGS.items():
         store(group="decoding", name=f"{name}_schema", node=method)
-    for name, training in {
-        "target": t.TargetTrainingConfig,
-        "draft_model": t.DraftModelTrainingConfig,
-        "eagle3": t.Eagle3TrainingConfig,
-    }.items():
-        store(group="training", name=f"{name}_schema", node=training)
