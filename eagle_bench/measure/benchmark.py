@@ -19,7 +19,7 @@ from eagle_bench.decoding.loop import Arm
 from eagle_bench.drafters.oracle import OracleDrafter
 from eagle_bench.measure.energy import energy_meter, shares_j
 from eagle_bench.measure.memory import PeakMemory
-from eagle_bench.measure.rows import GenerationRow, RoundRow
+from eagle_bench.measure.rows import GenerationRow, RoundRow, round_rows
 from eagle_bench.measure.session import Session
 from eagle_bench.models.parallel import agreed
 
@@ -188,19 +188,6 @@ class Benchmark:
 def _round_rows(row: GenerationRow, generation: Generation) -> list[RoundRow]:
     if not row.rounds:
         return []
-    return [
-        RoundRow(
-            prompt_id=row.prompt_id,
-            turn=row.turn,
-            arm=row.arm,
-            repeat=row.repeat,
-            round=index,
-            position=each.position,
-            context_len=each.context_len,
-            depth=each.depth,
-            nodes=each.nodes,
-            accepted=each.accepted,
-            phases_s=each.phases_s,
-        )
-        for index, each in enumerate(generation.rounds)
-    ]
+    return round_rows(
+        generation, prompt_id=row.prompt_id, turn=row.turn, arm=row.arm, repeat=row.repeat
+    )

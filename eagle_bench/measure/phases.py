@@ -18,7 +18,7 @@ from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.decoding.clock import BETWEEN, PhaseClock
 from eagle_bench.decoding.generation import Generation, Request
 from eagle_bench.decoding.loop import Arm
-from eagle_bench.measure.rows import GenerationRow, RoundRow
+from eagle_bench.measure.rows import GenerationRow, RoundRow, round_rows
 from eagle_bench.measure.session import Session
 
 PROMPTS = 16
@@ -76,7 +76,7 @@ def breakdown(
         found, generations = _instrumented(arm, requests, clock, timed_wall_s)
         figures[arm.name] = asdict(found)
         for prompt, generation in zip(chosen, generations, strict=True):
-            recorded += _rounds(prompt, arm.name, generation)
+            recorded += round_rows(generation, prompt_id=prompt.id, turn=0, arm=arm.name, repeat=0)
     return figures, recorded
 
 
@@ -101,25 +101,6 @@ def _instrumented(
         remainder_s=wall_s - sum(seconds.values()),
     )
     return found, generations
-
-
-def _rounds(prompt: Prompt, arm: str, generation: Generation) -> list[RoundRow]:
-    return [
-        RoundRow(
-            prompt_id=prompt.id,
-            turn=0,
-            arm=arm,
-            repeat=0,
-            round=index,
-            position=each.position,
-            context_len=each.context_len,
-            depth=each.depth,
-            nodes=each.nodes,
-            accepted=each.accepted,
-            phases_s=each.phases_s,
-        )
-        for index, each in enumerate(generation.rounds)
-    ]
 
 
 def in_words(arm: str, phases: dict[str, Any]) -> str:

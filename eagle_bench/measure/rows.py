@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from eagle_bench.decoding.generation import Generation
+
 
 @dataclass
 class GenerationRow:
@@ -56,3 +58,25 @@ class RoundRow:
     nodes: int
     accepted: int
     phases_s: dict[str, float] = field(default_factory=dict)
+
+
+def round_rows(
+    generation: Generation, *, prompt_id: str, turn: int, arm: str, repeat: int
+) -> list[RoundRow]:
+    """Every round of a generation, under the generation's name."""
+    return [
+        RoundRow(
+            prompt_id=prompt_id,
+            turn=turn,
+            arm=arm,
+            repeat=repeat,
+            round=index,
+            position=each.position,
+            context_len=each.context_len,
+            depth=each.depth,
+            nodes=each.nodes,
+            accepted=each.accepted,
+            phases_s=each.phases_s,
+        )
+        for index, each in enumerate(generation.rounds)
+    ]
