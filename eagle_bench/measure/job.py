@@ -132,9 +132,9 @@ def _measure(
     provenance["warm_up_runs"] = 0
     for repeat in count():
         blocks = [block for block in benchmark.blocks(repeat) if not _is_done(block, done)]
-        if blocks and not provenance["warm_up_runs"]:
-            provenance["warm_up_runs"] = benchmark.warm_up()
-        watcher.start(2 * sum(len(block.prompts) for block in blocks), repeat)
+        if blocks:
+            provenance["warm_up_runs"] = provenance["warm_up_runs"] or benchmark.warm_up()
+            watcher.start(2 * sum(len(block.prompts) for block in blocks), repeat)
         for block in blocks:
             benchmark.run(block, report)
         decision = decide([row for row in measured if row.repeat <= repeat], benchmark.config)
