@@ -334,8 +334,8 @@ class MeasureConfig:
         at_least("measure.warmup_max", self.warmup_max, 1)
         at_least("measure.bootstrap_resamples", self.bootstrap_resamples, 100)
         at_least("measure.max_repeats", self.max_repeats, 2)
-        if not self.target_ci > 0.0:
-            raise UserError(f"measure.target_ci={self.target_ci} must be greater than 0.")
+        if not 0.0001 <= self.target_ci < 1.0:
+            raise UserError(f"measure.target_ci={self.target_ci} must lie in [0.0001, 1).")
         if not self.budget_s > 0.0:
             raise UserError(f"measure.budget_s={self.budget_s} must be greater than 0.")
         if not 0.5 <= self.confidence < 1.0:

@@ -96,10 +96,11 @@ def _judge(table: pd.DataFrame, done: int, config: RunConfig) -> Decision:
     best = half * float(np.sqrt(1 - noise * (1 - done / measure.max_repeats)))
     if best > wanted:
         prompts = prompts_needed(sums.shape[1], best, wanted)
+        number = f"about {prompts}" if prompts else "many more"
         return Decision(
             False,
             f"{width}, and {measure.max_repeats} repeats would leave ±{best:.1%}, since prompts "
-            f"differ; about {prompts} prompts would give the wanted ±{wanted:.1%}",
+            f"differ; {number} prompts would give the wanted ±{wanted:.1%}",
             half,
             prompts,
         )

@@ -189,12 +189,15 @@ def minimum_detectable(
     return math.expm1(float(reach) * log_error)
 
 
-def prompts_needed(prompts: int, half_width: float, wanted_half_width: float) -> int:
+def prompts_needed(prompts: int, half_width: float, wanted_half_width: float) -> int | None:
     """Prompts at which an interval of this half-width would shrink to the wanted one.
 
-    Both half-widths in the same unit. Holds because the width falls with the square root of
-    the number of prompts; more repeats only remove the part that is timing noise.
+    Both half-widths over the figure. Holds because the width falls with the square root of
+    the number of prompts; more repeats only remove the part that is timing noise. None where
+    the interval is wider than the figure itself: such prompts do not say how much prompts vary.
     """
+    if half_width > 1.0:
+        return None
     return max(2, math.ceil(prompts * (half_width / wanted_half_width) ** 2 - 1e-9))
 
 

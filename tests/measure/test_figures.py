@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from eagle_bench.measure.figures import summarise
 from eagle_bench.measure.lossless import compare
 from eagle_bench.measure.rows import GenerationRow, RoundRow
+from eagle_bench.results.flatten import flatten, storable
 
 
 def figures(rows: list[GenerationRow], **settings: Any) -> dict[str, Any]:
@@ -258,6 +260,24 @@ def test_identities_hold_for_any_rows(baseline, chain, all_lengths, repeats):
     ):
         product *= conditional or 0.0
         assert marginal == pytest.approx(product)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.floats(-6, 6)] * 2), min_size=1, max_size=4),
+    st.sampled_from([0.0001, 0.03, 0.9999]),
+)
+def test_a_summary_of_any_times_fits_every_file(tmp_path_factory, baseline, chain, times, wanted):
+    """Two prompts whose times have nothing in common give intervals of any width."""
+    rows = []
+    for index, (slow, fast) in enumerate(times):
+        spec = chain(str(index), [2, 0, 1], round_s=10**fast, prefill_s=10**fast)
+        rows += [baseline(str(index), spec.new_tokens, step_s=10**slow), spec]
+    found = flatten(figures(rows, target_ci=wanted))
+    table = storable(pd.DataFrame([found, flatten(figures(rows[:2]))]))
+    path = tmp_path_factory.getbasetemp() / "summary.parquet"
+    table.to_parquet(path)
+    assert list(pd.read_parquet(path)["speedup.pooled"]) == list(table["speedup.pooled"])
 
 
 def test_every_headline_figure_has_an_interval_that_holds_it(baseline, chain):

@@ -151,6 +151,7 @@ def test_prompts_needed_quarter_the_width():
     assert prompts_needed(20, half_width=0.2, wanted_half_width=0.05) == 320
     assert prompts_needed(80, half_width=0.05, wanted_half_width=0.05) == 80
     assert prompts_needed(80, half_width=0.01, wanted_half_width=0.5) == 2
+    assert prompts_needed(2, half_width=1.01, wanted_half_width=0.03) is None
 
 
 def test_drift_is_seen_through_noise_and_not_invented():
