@@ -247,7 +247,7 @@ def test_prompts_that_disagree(tmp_path: Path, sleepy: Callable[[Sleep], None]) 
     found = summary(tmp_path, num_samples=6, gen_len=6)
     assert found["speedup"]["low"] < 1.0 < found["speedup"]["high"]
     assert "interval_crosses_one" in violated(found)
-    assert found["speedup"]["prompts_needed"] > 6
+    assert found["speedup"]["prompts_needed"] is None
 
 
 def test_a_noisy_hot_machine_with_too_few_cores(
