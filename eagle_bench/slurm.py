@@ -10,17 +10,23 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
 from submitit.core.utils import FailedJobError, UncompletedJobError
 from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
 
+from eagle_bench.config import Output
 from eagle_bench.errors import RunFailure
 
+SLURM_LAUNCHER = "SlurmLauncher"
 COMMANDS = ("sbatch", "srun", "squeue", "scontrol")
 LEAKING = ("SLURM_", "SBATCH_", "SRUN_")
 KEPT = "SLURM_CONF"
@@ -32,15 +38,24 @@ OVER = {
 }
 
 
-def prepare(say: Callable[[str], None]) -> None:
-    """Before the launcher submits: forget the surrounding allocation, watch the queue.
+class SlurmCallback(Callback):
+    """Before the launcher submits: forgets the surrounding allocation, watches the queue.
 
     `sbatch` lets its environment win over the script, and hands it on to the jobs.
     """
-    for name in list(os.environ):
-        if name.startswith(LEAKING) and name != KEPT:
-            del os.environ[name]
-    SlurmJob.watcher = Queue(say)
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        if not config.hydra.launcher._target_.endswith(SLURM_LAUNCHER):
+            return
+        for name in list(os.environ):
+            if name.startswith(LEAKING) and name != KEPT:
+                del os.environ[name]
+        quiet = OmegaConf.select(config, "output") is Output.quiet
+        SlurmJob.watcher = Queue(lambda line: None if quiet else _tell(line))
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

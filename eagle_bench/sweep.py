@@ -7,19 +7,23 @@ sweep's folder at the start and the command collects from disk at its end.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
-from eagle_bench import slurm
 from eagle_bench.config import Output, TrackerConfig
 from eagle_bench.errors import RunFailure
 from eagle_bench.results.job import Job
-
-SLURM_LAUNCHER = "SlurmLauncher"
+from eagle_bench.results.plan import write_plan
 
 
 @dataclass
@@ -64,8 +68,33 @@ class SweepCallback(Callback):
         assert isinstance(tracker, TrackerConfig)
         SWEEP.folder = Path(config.hydra.sweep.dir)
         SWEEP.output, SWEEP.tracker = config.output, tracker
-        if config.hydra.launcher._target_.endswith(SLURM_LAUNCHER):
-            slurm.prepare(SWEEP.say)
+        with suppress(HydraException, OmegaConfBaseException):  # The sweep itself says so better.
+            write_plan(SWEEP.folder, planned_jobs(config))
+
+
+def planned_jobs(config: DictConfig) -> dict[str, dict[str, Any]]:
+    """The config of every job of a multirun, by the name of its folder; of a grid, that is.
+
+    Raises
+    ------
+    HydraException, OmegaConfBaseException
+        An override is refused.
+    """
+    if not config.hydra.sweeper._target_.endswith(BasicSweeper.__name__):
+        return {}  # Another sweeper chooses as it goes.
+    loader = GlobalHydra.instance().config_loader()
+    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    parser = OverridesParser.create(config_loader=loader)
+    given = parser.parse_overrides([*params, *config.hydra.overrides.task])
+    [batch] = BasicSweeper.split_arguments(given, max_batch_size=None)
+    jobs: dict[str, Any] = {}
+    for overrides in batch:
+        job = loader.load_sweep_config(config, overrides)
+        name = str(job.hydra.sweep.subdir)
+        with read_write(job), open_dict(job):
+            del job["hydra"]
+        jobs[name] = OmegaConf.to_container(job, resolve=True, enum_to_str=True)
+    return jobs
 
 
 def _has_jobs(folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """Where the time goes: a second, instrumented pass over the prompts, never the timed one.
 
-Each mark of the loop waits for the device, so a phase holds the work that it started; that is
-why the pass is slower than a timed one, and both totals are kept side by side.
+Marks take time, and on a GPU each round waits once for its last one; so the pass is slower than
+a timed one, and both totals are kept side by side.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _instrumented(
     for request in requests:
         clock.restart()
         generations += arm.generate([request])
-        seconds.update(clock.seconds)
+        seconds.update(clock.total())
     del seconds[BETWEEN]
     wall_s = sum(each.wall_s for each in generations)
     found = ArmPhases(

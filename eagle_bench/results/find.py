@@ -13,6 +13,7 @@ import yaml
 from eagle_bench.errors import UserError
 from eagle_bench.results.job import RESULT_FILE, Job, UnreadableResult, read_job
 from eagle_bench.results.jsonl import read_records
+from eagle_bench.results.plan import PLAN, waiting_jobs
 from eagle_bench.results.rowfiles import GENERATIONS
 
 HYDRA = ".hydra"
@@ -30,8 +31,8 @@ def find_jobs(folders: Sequence[Path | str]) -> Found:
     """Read every job at or under `folders`, each once, in the order of their paths.
 
     A job's folder holds a `result.json`, or what an interrupted job leaves: its rows, or
-    Hydra's record of a benchmark's config. A `result.json` that is corrupt or of another
-    schema is skipped.
+    Hydra's record of a benchmark's config; a sweep's plan names the jobs that have not begun. A
+    `result.json` that is corrupt or of another schema is skipped.
 
     Raises
     ------
@@ -46,6 +47,10 @@ def find_jobs(folders: Sequence[Path | str]) -> Found:
                 jobs.append(read_job(folder))
             except UnreadableResult as error:
                 skipped.append(str(error))
+        elif (folder / PLAN).exists():
+            waiting, faults = waiting_jobs(folder)
+            jobs += waiting
+            skipped += faults
         else:
             jobs.append(_missing(folder))
     if not jobs and not skipped:
@@ -69,7 +74,7 @@ def _walk(root: Path) -> list[Path]:
     measured: list[Path] = []
     launched: list[Path] = []
     for name, children, files in os.walk(root):
-        if RESULT_FILE in files or GENERATIONS in files:
+        if {RESULT_FILE, GENERATIONS, PLAN} & {*files}:
             measured.append(Path(name))
         elif HYDRA in children and "decoding" in _hydra_config(Path(name)):
             launched.append(Path(name))

@@ -111,6 +111,8 @@ def kill_and_restart(output: Path, after_s: float, expected: dict[tuple[object, 
     victim.kill()
     victim.join()
     half = finished(output)
+    for plan in output.glob("sweeps/*/plan.json"):
+        assert set(load_results(plan.parent).jobs["gen_len"]) == {4, 5, 6, 7, 8}
     assert run(output, *SWEEP) == 0, told(output)
     [folder] = (output / "sweeps").iterdir()
     results = load_results(folder)

@@ -262,7 +262,7 @@ def test_identities_hold_for_any_rows(baseline, chain, all_lengths, repeats):
         assert marginal == pytest.approx(product)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(*[st.floats(-6, 6)] * 2), min_size=1, max_size=4),
     st.sampled_from([0.0001, 0.03, 0.9999]),
@@ -273,8 +273,8 @@ def test_a_summary_of_any_times_fits_every_file(tmp_path_factory, baseline, chai
     for index, (slow, fast) in enumerate(times):
         spec = chain(str(index), [2, 0, 1], round_s=10**fast, prefill_s=10**fast)
         rows += [baseline(str(index), spec.new_tokens, step_s=10**slow), spec]
-    found = flatten(figures(rows, target_ci=wanted))
-    table = storable(pd.DataFrame([found, flatten(figures(rows[:2]))]))
+    found = flatten(figures(rows, target_ci=wanted, resamples=100))
+    table = storable(pd.DataFrame([found, {**found, "speedup.prompts_needed": None}]))
     path = tmp_path_factory.getbasetemp() / "summary.parquet"
     table.to_parquet(path)
     assert list(pd.read_parquet(path)["speedup.pooled"]) == list(table["speedup.pooled"])

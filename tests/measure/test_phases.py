@@ -16,7 +16,7 @@ from eagle_bench.run import main
 
 
 def test_laps_and_totals_hold_the_same_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = iter([0.0, 1.0, 3.0, 6.0, 10.0])
+    now = iter([0.0, 1.0, 3.0, 6.0, 10.0, 15.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(now))
     clock = PhaseClock(torch.device("cpu"))
     clock.mark("draft")
@@ -25,7 +25,41 @@ def test_laps_and_totals_hold_the_same_seconds(monkeypatch: pytest.MonkeyPatch) 
     clock.mark("draft")
     clock.mark("verify")
     assert clock.lap() == {"draft": 3.0, "verify": 4.0}
-    assert clock.seconds == {"draft": 4.0, "verify": 6.0}
+    clock.mark("emit")
+    assert clock.total() == {"draft": 4.0, "verify": 6.0, "emit": 5.0}
+
+
+def test_a_gpus_phases_are_what_the_device_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host hands over work in no time; the device is behind until someone waits for it."""
+    handed_s: list[float] = [0.0]
+    waited: list[float] = []
+
+    class Event:
+        def __init__(self, *, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self, stream: object) -> None:
+            assert stream == "stream of cuda:1"
+            self.at_s = sum(handed_s)
+
+        def synchronize(self) -> None:
+            waited.append(self.at_s)
+
+        def elapsed_time(self, later: "Event") -> float:
+            assert later.at_s in waited
+            return 1e3 * (later.at_s - self.at_s)
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+    clock = PhaseClock(torch.device("cuda:1"))
+    for phase, seconds in {"draft": 1.0, "verify": 4.0, "accept": 0.0}.items():
+        handed_s.append(seconds)
+        clock.mark(phase)
+    assert waited == []
+    assert clock.lap() == {"draft": 1.0, "verify": 4.0, "accept": 0.0}
+    handed_s.append(0.5)
+    clock.mark("draft")
+    assert clock.total() == {"draft": 1.5, "verify": 4.0, "accept": 0.0}
 
 
 @pytest.mark.alone

@@ -12,6 +12,7 @@ import yaml
 from eagle_bench import collect as command
 from eagle_bench.errors import UserError
 from eagle_bench.results.collect import collect, load_results, write_sweep
+from eagle_bench.results.plan import write_plan
 from eagle_bench.results.store import RunFolder
 
 
@@ -34,6 +35,7 @@ def plant_faults(root, config):
     (root / "old" / "result.json").write_text(json.dumps(json.loads(whole) | {"schema_version": 0}))
     (root / "list").mkdir()
     (root / "list" / "result.json").write_text("[1, 2]")
+    write_plan(root, {"job0": config(gen_len=50), "waiting": config(gen_len=500)})
 
 
 def test_one_row_per_job_swept_keys_first(length_sweep):
@@ -60,15 +62,24 @@ def test_faults_are_rows_or_named_and_never_fatal(length_sweep, config):
         "failed": "failed",
         "killed": "missing",
         "queued": "missing",
+        "waiting": "missing",
     }
     reasons = frame.set_index("status")["reason"]
     assert reasons["failed"] == "out of memory"
     assert reasons["missing"].str.contains("interrupted after 5 generations").any()
     assert frame.loc[frame["status"] == "failed", "gen_len"].item() == 300
+    assert frame.loc[frame["reason"] == "it has not started", "gen_len"].item() == 500
     skipped = frame.attrs["skipped"]
     assert len(skipped) == 4
     for folder, word in (("corrupt", "corrupt"), ("half", "half-written"), ("old", "version 0")):
         assert any(f"{folder}/result.json" in line and word in line for line in skipped)
+
+
+def test_a_corrupt_plan_is_named(length_sweep):
+    (length_sweep / "plan.json").write_text("{")
+    frame = collect([length_sweep])
+    assert len(frame) == 3
+    assert "plan.json is corrupt or half-written" in frame.attrs["skipped"][0]
 
 
 def test_a_folder_given_twice_counts_once(length_sweep):
@@ -89,14 +100,14 @@ def test_a_sweep_on_disk(length_sweep, config):
     csv = pd.read_csv(length_sweep / "sweep.csv")
     parquet = pd.read_parquet(length_sweep / "sweep.parquet")
     assert list(csv.columns) == list(parquet.columns)
-    assert len(csv) == len(parquet) == 6
+    assert len(csv) == len(parquet) == 7
     done = parquet[parquet["status"] == "complete"]
     assert done["gen_len"].tolist() == [50, 100, 200]
     assert csv["speedup.pooled"].dropna().tolist() == pytest.approx(done["speedup.pooled"].tolist())
     assert json.loads(done["arms.chain.per_position"].iloc[0])
     assert "| 100 |" in (length_sweep / "table.md").read_text()
     assert (length_sweep / "speedup_by_gen_len.png").read_bytes().startswith(b"\x89PNG")
-    assert len(collect([length_sweep])) == 6
+    assert len(collect([length_sweep])) == 7
 
 
 def test_mixed_settings_can_be_stored(tmp_path, finish, simulation):
@@ -117,7 +128,7 @@ def test_notebook_frames_hold_every_row(length_sweep, config):
     with (length_sweep / "job1" / "generations.jsonl").open("a") as file:
         file.write("no json\n")
     results = load_results(length_sweep)
-    assert len(results.jobs) == 6
+    assert len(results.jobs) == 7
     assert results.generations.groupby("job").size().to_dict() == {
         "job0": 24,
         "job1": 24,
@@ -140,7 +151,7 @@ def test_the_command(length_sweep, config, capsys):
     assert "Length" in printed.out
     assert "out of memory" in printed.out
     assert "4 result files were skipped" in printed.err
-    assert len(pd.read_parquet(out)) == 6
+    assert len(pd.read_parquet(out)) == 7
 
 
 @pytest.mark.parametrize("arguments", [["{}/nowhere"], ["{}"], ["{}", "--output", "x.xlsx"]])

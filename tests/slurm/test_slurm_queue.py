@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 from submitit.slurm.slurm import SlurmJob
 
-from eagle_bench.slurm import Queue, prepare
+from eagle_bench.slurm import Queue, SlurmCallback
 
 LISTED = """\
 7_0|COMPLETED|None
@@ -27,7 +28,8 @@ def test_the_surrounding_allocation_is_forgotten(monkeypatch: pytest.MonkeyPatch
     for name in ("SLURM_JOB_ID", "SLURM_CPU_BIND", "SBATCH_PARTITION", "SLURM_CONF", "SLURP"):
         monkeypatch.setenv(name, "1")
     before = {*os.environ}
-    prepare(print)
+    launcher = {"_target_": "plugins.SlurmLauncher"}
+    SlurmCallback().on_multirun_start(OmegaConf.create({"hydra": {"launcher": launcher}}))
     assert before - {*os.environ} >= {"SLURM_JOB_ID", "SLURM_CPU_BIND", "SBATCH_PARTITION"}
     assert {"SLURM_CONF", "SLURP", "PATH"} <= {*os.environ}
 
@@ -54,10 +56,14 @@ def test_the_queue_knows_which_jobs_are_over_and_which_were_lost(
     assert queue.lost() == {"7_1": "CANCELLED", "7_2": "TIMEOUT", "7_4": "GONE"}
 
 
-def test_a_machine_without_slurm_is_told_in_a_sentence(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "eagle_bench.run", "-m", "hydra/launcher=slurm"]
+@pytest.mark.parametrize("command", [("run", "gen_len=8,9"), ("train", "training.steps=1,2")])
+def test_a_machine_without_slurm_is_told_in_a_sentence(
+    tmp_path: Path, command: tuple[str, str]
+) -> None:
+    name, swept = command
+    program = [sys.executable, "-m", f"eagle_bench.{name}", "-m", "hydra/launcher=slurm"]
     done = subprocess.run(
-        [*command, "gen_len=8,9", f"output_dir={tmp_path}"],
+        [*program, swept, f"output_dir={tmp_path}"],
         env={**os.environ, "PATH": str(tmp_path)},
         capture_output=True,
         text=True,

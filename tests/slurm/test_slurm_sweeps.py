@@ -46,26 +46,34 @@ def test_five_lengths_as_one_array_free_of_the_allocation_around(
 def test_a_cancelled_job_is_told_and_the_same_command_goes_on(
     tmp_path: Path, submitter: Submitter
 ) -> None:
-    sweep = ("num_samples=8", "gen_len=150,8", "stop=length", "hydra.launcher.array_parallelism=1")
+    sweep = (
+        "num_samples=8",
+        "gen_len=150,8,9",
+        "stop=length",
+        "hydra.launcher.array_parallelism=1",
+    )
     command = submitter.start(*sweep)
     wait_for(lambda: finished(tmp_path))
-    subprocess.run(["scancel", f"{submitter.arrays()[0]}_0"], check=True)
+    [array] = submitter.arrays()
+    subprocess.run(["scancel", f"{array}_0", f"{array}_2"], check=True)
     code, told = finish(command)
     assert code == 1, told
     assert "Traceback" not in told
     assert "_0 CANCELLED); the same command goes on" in told
     found = jobs(tmp_path / "sweeps")
-    assert list(found["status"]) == ["complete", "missing"]
-    assert "interrupted after" in found["reason"][1]
+    assert list(found["status"]) == ["complete", "missing", "missing"]
+    assert found["reason"][1] == "it has not started"
+    assert "interrupted after" in found["reason"][2]
     [table] = (tmp_path / "sweeps").glob("*/table.md")
     assert "missing: interrupted after" in table.read_text()
+    assert "missing: it has not started" in table.read_text()
     before = rows(tmp_path / "sweeps")
 
     code, told = submitter.run(*sweep[:-1])
     assert code == 0, told
-    assert list(jobs(tmp_path / "sweeps")["status"]) == ["complete"] * 2
+    assert list(jobs(tmp_path / "sweeps")["status"]) == ["complete"] * 3
     after = rows(tmp_path / "sweeps")
-    assert len(after) == 2 * 8 * 2
+    assert len(after) == 3 * 8 * 2
     pairs = before.groupby(["gen_len", "prompt_id"])["started_s"]
     kept = [moment for _, pair in pairs if len(pair) == 2 for moment in pair]
     assert len(kept) >= 8 * 2 + 2

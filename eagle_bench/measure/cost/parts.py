@@ -132,12 +132,12 @@ class Subject:
         """From the first token until rounds can begin: the drafter's prefill."""
         self.clock.restart()
         generation = _one(self.rehearsing, Request(request.key, request.tokens, 2))
-        return self.clock.seconds["prefill"] - generation.prefill_s
+        return self.clock.total()["prefill"] - generation.prefill_s
 
     def _watch(self, request: Request) -> Parts:
         self.clock.restart()
         generation = _one(self.watched, request)
-        seconds = {name: each for name, each in self.clock.seconds.items() if name != BETWEEN}
+        seconds = {name: each for name, each in self.clock.total().items() if name != BETWEEN}
         count = len(generation.rounds)
         start_s = seconds.pop("prefill") - generation.prefill_s
         draft_s, verify_s = seconds.pop("draft"), seconds.pop("verify")
