@@ -59,15 +59,14 @@ def derived_figures(jobs: Sequence[Job]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def write_derived(jobs: Sequence[Job], folder: Path) -> Path | None:
-    """Write `derived.csv` and `derived.md` into a sweep's folder.
+def write_derived(figures: pd.DataFrame, folder: Path) -> Path | None:
+    """Write `derived_figures` into a sweep's folder: `derived.csv` and `derived.md`.
 
     Returns
     -------
     Path | None
         The Markdown file; None where no two jobs differ in nothing but `gen_len`.
     """
-    figures = derived_figures(jobs)
     if figures.empty:
         return None
     with replacing(folder / DERIVED_CSV) as temporary:
@@ -91,7 +90,8 @@ def _groups(jobs: Sequence[Job]) -> Iterable[list[Job]]:
 
 def _compared(long: Job, job: Job) -> Iterable[dict[str, Any]]:
     gen_len = job.config[GEN_LEN]
-    measured = [row for row in read_generations(job.folder)[0] if row.turn == 0]
+    whole = read_generations(job.folder)[0]
+    measured = [row for row in whole if row.turn == 0]
     derived = shorten(read_generations(long.folder)[0], gen_len, read_rounds(long.folder)[0])
     shared = {row.prompt_id for row in measured} & {row.prompt_id for row in derived}
     if not shared:
@@ -99,7 +99,9 @@ def _compared(long: Job, job: Job) -> Iterable[dict[str, Any]]:
     measured = [row for row in measured if row.prompt_id in shared]
     derived = [row for row in derived if row.prompt_id in shared]
     there = _summary(job, derived, NO_INTERVAL)
-    here = _summary(job, measured, job.config["measure"]["bootstrap_resamples"])
+    here = job.summary
+    if len(measured) < len(whole):
+        here = _summary(job, measured, job.config["measure"]["bootstrap_resamples"])
     label = {"from_job": long.folder.name, "from_gen_len": long.config[GEN_LEN], GEN_LEN: gen_len}
     outputs = {(row.prompt_id, row.arm): row.token_ids for row in derived}
     same = [outputs.get((row.prompt_id, row.arm)) == row.token_ids for row in measured]

@@ -9,7 +9,7 @@ from typing import Any
 
 from eagle_bench.config import Output, RunConfig, TrackerConfig
 from eagle_bench.results.collect import SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE, write_sweep
-from eagle_bench.results.derived import write_derived
+from eagle_bench.results.derived import derived_figures, write_derived
 from eagle_bench.results.job import Job
 from eagle_bench.results.plots import plot_run
 from eagle_bench.results.render import print_table
@@ -50,7 +50,8 @@ def show_sweep(folder: Path, output: Output, tracker: TrackerConfig, say: Say) -
     table = job_table(found.jobs)
     for sentence in found.skipped:
         say(f"skipped: {sentence}")
-    write_derived(found.jobs, folder)
+    derived = derived_figures(found.jobs)
+    write_derived(derived, folder)
     pictures = sorted(folder.glob("*.png"))
     files = [folder / name for name in (SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE)]
     record = SweepRecord(folder.name, found.jobs, table, pictures, files)
@@ -62,7 +63,7 @@ def show_sweep(folder: Path, output: Output, tracker: TrackerConfig, say: Say) -
         f"models: {sum(each['done'] for each in loads)} loads, "
         f"{sum(each['saved'] for each in loads)} saved by sharing them between jobs"
     )
-    say(f"report: {write_report(folder)}")
+    say(f"report: {write_report(folder, derived=derived)}")
     say(f"sweep: {folder}")
     if output is Output.json:
         print(json.dumps({"jobs": [document(job) for job in found.jobs]}), flush=True)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_bench.results.bars import Bar
+from eagle_bench.results.derived import derived_figures
 from eagle_bench.results.job import Job
 from eagle_bench.results.report.chart import Chart, bars_view, lines_view
 from eagle_bench.results.report.job_charts import job_charts
@@ -76,7 +77,9 @@ def test_lines_agree_with_their_ticks(heights: list[float]) -> None:
 
 def test_numeric_sweep_is_a_line_per_other_setting() -> None:
     jobs = [job(g / 50, None, None, g, draft_len=k) for g in (50, 100, 200) for k in (2, 4)]
-    by_length, by_draft, *_ = sweep_charts(jobs, ["gen_len", "decoding.draft_len"])
+    by_length, by_draft, *_ = sweep_charts(
+        jobs, ["gen_len", "decoding.draft_len"], derived_figures(jobs)
+    )
     assert (by_length.shape, by_draft.shape) == ("lines", "bars")
     assert by_length.places == ["50", "100", "200"]
     assert by_length.series == ["draft_len 2", "draft_len 4"]
@@ -97,14 +100,14 @@ def at(folder: str, like: Job) -> Job:
 )
 def test_jobs_with_the_same_settings_stay_apart(folders: list[str], series: list[str]) -> None:
     jobs = [at(folder, job(1.5, None, None)) for folder in folders]
-    assert sweep_charts(jobs, ["gen_len"])[0].series == series
+    assert sweep_charts(jobs, ["gen_len"], derived_figures(jobs))[0].series == series
     relative = [folder.removeprefix("x/") for folder in folders]
     assert distinct_names(jobs, ["gen_len"]) == [f"60 tokens ({name})" for name in relative]
 
 
 def test_two_sweeps_over_the_same_settings_are_two_series() -> None:
     jobs = [at(f"x/{s}/{g}", job(1.5, None, None, g)) for g in (50, 100, 200) for s in "ab"]
-    chart = sweep_charts(jobs, ["gen_len"])[0]
+    chart = sweep_charts(jobs, ["gen_len"], derived_figures(jobs))[0]
     assert (chart.series, chart.places) == (["a", "b"], ["50", "100", "200"])
 
 

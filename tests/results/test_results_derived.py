@@ -77,12 +77,14 @@ def test_counts_are_equal_and_seconds_are_judged_by_the_measured_interval(
     assert even["chain", "speedup"]["agrees"] is True
     assert slow["chain", "speedup"]["difference"] > 0.2
     assert slow["chain", "speedup"]["agrees"] is False
-    assert write_derived(jobs, tmp_path) == tmp_path / "derived.md"
+    assert write_derived(figures, tmp_path) == tmp_path / "derived.md"
     table = (tmp_path / "derived.md").read_text()
     assert f"Derived from {LONG} tokens / measured" in table
     assert [line.split("|")[-2].strip() for line in table.splitlines()[4:6]] == ["no", "yes"]
     assert len(pd.read_csv(tmp_path / "derived.csv")) == len(figures)
-    chart = next(c for c in sweep_charts(jobs, ["gen_len"]) if "derived and measured" in c.title)
+    chart = next(
+        c for c in sweep_charts(jobs, ["gen_len"], figures) if "derived and measured" in c.title
+    )
     assert chart.places == ["24", "48"]
     assert chart.series == ["measured", f"derived from {LONG}"]
 
@@ -109,6 +111,7 @@ def test_only_shared_prompts_and_only_jobs_that_differ_in_length(
     long, short = write("long", long_rows, LONG), write("short", fewer, 48)
     assert lines(derived_figures([long, short]), 48)["chain", "tau"]["agrees"] is True
     other = write("other", shorten(long_rows, 48), 48, decoding__draft_len=2)
-    assert derived_figures([long, other]).empty
-    assert write_derived([long, other], tmp_path) is None
+    none = derived_figures([long, other])
+    assert none.empty
+    assert write_derived(none, tmp_path) is None
     assert not (tmp_path / "derived.csv").exists()

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from eagle_bench.results.find import Found
 from eagle_bench.results.flatten import flatten
 from eagle_bench.results.job import Job
@@ -66,8 +68,8 @@ class Page:
     definitions: Sequence[tuple[str, str]] = DEFINITIONS
 
 
-def build_page(found: Found, source: Path) -> Page:
-    """Read rows and figures of the jobs under `source`."""
+def build_page(found: Found, source: Path, derived: pd.DataFrame) -> Page:
+    """Read rows and figures of the jobs under `source`; `derived` are their `derived_figures`."""
     keys = swept_keys(found.jobs) or [GEN_LEN]
     jobs = sort_jobs(found.jobs, keys)
     measured = [job for job in jobs if job.complete and job.method is not None]
@@ -87,7 +89,7 @@ def build_page(found: Found, source: Path) -> Page:
         tiles=_tiles(best) if best else (),
         warnings=[*table.notes, *(f"Skipped: {sentence}" for sentence in skipped)],
         table=table,
-        charts=sweep_charts(measured, keys) if len(measured) > 1 else (),
+        charts=sweep_charts(measured, keys, derived) if len(measured) > 1 else (),
         parts=parts,
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import pandas as pd
+
 from eagle_bench.results.bars import Bar
-from eagle_bench.results.derived import SPEEDUP, derived_figures
+from eagle_bench.results.derived import SPEEDUP
 from eagle_bench.results.job import BASELINE, Job
 from eagle_bench.results.report.chart import Chart
 from eagle_bench.results.report.naming import (
@@ -24,7 +26,7 @@ Value = tuple[float, float | None, float | None]
 Figure = Callable[[Job], Value | None]
 
 
-def sweep_charts(jobs: Sequence[Job], keys: Sequence[str]) -> list[Chart]:
+def sweep_charts(jobs: Sequence[Job], keys: Sequence[str], derived: pd.DataFrame) -> list[Chart]:
     """Speedup by each swept setting, then calls, tau, acceptance and categories.
 
     Parameters
@@ -33,6 +35,8 @@ def sweep_charts(jobs: Sequence[Job], keys: Sequence[str]) -> list[Chart]:
         Complete jobs with a speculative arm, at least two, sorted.
     keys : Sequence[str]
         The swept settings, the first one the axis of the figures after the speedup.
+    derived : DataFrame
+        Of `derived_figures`.
     """
     speedups = [
         _by_key(
@@ -72,15 +76,14 @@ def sweep_charts(jobs: Sequence[Job], keys: Sequence[str]) -> list[Chart]:
         tau,
         _positions(jobs, keys),
         _categories(jobs, keys),
-        _derived(jobs, keys),
+        _derived(jobs, keys, derived),
     ]
     return [chart for chart in charts if chart.bars]
 
 
-def _derived(jobs: Sequence[Job], keys: Sequence[str]) -> Chart:
+def _derived(jobs: Sequence[Job], keys: Sequence[str], figures: pd.DataFrame) -> Chart:
     others = [key for key in keys if key != GEN_LEN]
     names = {job.folder.name: job_name(job, others) if others else "" for job in jobs}
-    figures = derived_figures(jobs)
     lines = figures[figures["figure"] == SPEEDUP].sort_values(GEN_LEN).to_dict("records")
     bars = [
         bar

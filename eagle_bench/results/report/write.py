@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from eagle_bench.results.atomic import write_text
+from eagle_bench.results.derived import derived_figures
 from eagle_bench.results.find import find_jobs
 from eagle_bench.results.report.page import Page, build_page
 from eagle_bench.results.report.template import fill
@@ -12,8 +15,12 @@ from eagle_bench.results.report.template import fill
 REPORT_FILE = "report.html"
 
 
-def write_report(folder: Path, output: Path | None = None) -> Path:
+def write_report(
+    folder: Path, output: Path | None = None, derived: pd.DataFrame | None = None
+) -> Path:
     """Write the report on the jobs under `folder`, by default into that folder.
+
+    `derived` are the jobs' `derived_figures`, where they are known already.
 
     Returns
     -------
@@ -28,7 +35,9 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
         The file cannot be written.
     """
     path = output or folder / REPORT_FILE
-    write_text(path, render(build_page(find_jobs([folder]), folder)))
+    found = find_jobs([folder])
+    figures = derived_figures(found.jobs) if derived is None else derived
+    write_text(path, render(build_page(found, folder, figures)))
     return path
 
 
