@@ -50,8 +50,8 @@ def wide_cache(tmp_path: Path) -> Path:
 def test_a_batch_beyond_memory_is_a_recorded_failure(wide_cache: Path, tmp_path: Path) -> None:
     settings = [
         *("model=local", f"model.path={wide_cache}", "drafter=prompt_lookup"),
-        *("tracker=none", "threads=1", "num_samples=16,1", "gen_len=2", "stop=length"),
-        *("measure.warmup_max=1", f"output_dir={tmp_path}", "batch_size=16"),
+        *("tracker=none", "threads=1", "num_samples=16", "gen_len=2", "stop=length"),
+        *("measure.warmup_max=1", f"output_dir={tmp_path}", "batch_size=16,1"),
     ]
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(ROOM_BYTES), "-m", *settings],
@@ -62,6 +62,6 @@ def test_a_batch_beyond_memory_is_a_recorded_failure(wide_cache: Path, tmp_path:
     )
     assert done.returncode == 1, done.stderr
     [sweep] = (tmp_path / "sweeps").iterdir()
-    frame = pd.read_csv(sweep / "sweep.csv").set_index("num_samples")
+    frame = pd.read_csv(sweep / "sweep.csv").set_index("batch_size")
     assert frame.status.to_dict() == {1: "complete", 16: "failed"}, list(frame.reason)
     assert "out of memory with batch_size=16" in frame.reason[16]

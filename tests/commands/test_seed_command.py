@@ -95,7 +95,7 @@ def test_the_seeds_example_translated(
         ),
         *("dataset=jsonl", f"dataset.path={prompts}", "chat_template=qwen"),
         *("decoding.draft_len=7", "num_samples=2", "gen_len=5,10,20", f"output_dir={out}"),
-        *("tracker=none", "threads=1", "stop=length"),
+        *("tracker=none", "threads=1", "stop=length", "measure.warmup_max=1"),
     ]
     monkeypatch.setattr(sys, "argv", ["run", *command])
     main()

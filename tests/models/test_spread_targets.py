@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from eagle_bench.config import Attention, DType, ModelConfig
 from eagle_bench.errors import UserError
 from eagle_bench.models.load import load_target
 from eagle_bench.schema import ASSETS
+from tests.commands.cli import call
 
+Launcher = Callable[..., subprocess.CompletedProcess[str]]
 SETTINGS = (
     *("drafter=prompt_lookup", "decoding=adaptive", "num_samples=2", "gen_len=24", "stop=length"),
-    *("tracker=none", "threads=1", "dtype=float32", "device=cpu"),
+    *("tracker=none", "threads=1", "dtype=float32", "device=cpu", "measure.warmup_max=1"),
 )
 
 
@@ -42,16 +45,21 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tokens(launcher: list[str], saved: Path, out: Path, *settings: str) -> list[list[int]]:
-    """What the baseline said in the one run that `out` then holds."""
-    command = [*launcher, "-m", "eagle_bench.run", "model=local", f"model.path={saved}", *SETTINGS]
-    done = subprocess.run(
-        [*command, *settings, f"output_dir={out}"],
+def in_two_processes(out: Path, *settings: str) -> subprocess.CompletedProcess[str]:
+    """The command under torchrun."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    return subprocess.run(
+        [*torchrun, "-m", "eagle_bench.run", *settings, f"output_dir={out}"],
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
+
+
+def tokens(launcher: Launcher, saved: Path, out: Path, *settings: str) -> list[list[int]]:
+    """What the baseline said in the one run that `out` then holds."""
+    done = launcher(out, "model=local", f"model.path={saved}", *SETTINGS, *settings)
     assert done.returncode == 0, done.stderr[-2000:]
     [result] = out.rglob("result.json")
     assert json.loads(result.read_text())["summary"]["lossless"]["exact_share"] == 1.0
@@ -63,11 +71,9 @@ def tokens(launcher: list[str], saved: Path, out: Path, *settings: str) -> list[
 def test_device_map_and_tensor_parallel_say_what_one_device_says(
     saved: Path, tmp_path: Path
 ) -> None:
-    python = [sys.executable]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    alone = tokens(python, saved, tmp_path / "alone")
-    assert tokens(python, saved, tmp_path / "map", "model.device_map=auto") == alone
-    both = tokens(torchrun, saved, tmp_path / "both", "model.tensor_parallel=true")
+    alone = tokens(call, saved, tmp_path / "alone")
+    assert tokens(call, saved, tmp_path / "map", "model.device_map=auto") == alone
+    both = tokens(in_two_processes, saved, tmp_path / "both", "model.tensor_parallel=true")
     assert both == alone
 
 
