@@ -10,7 +10,10 @@ import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-QUICK = ("tracker=none", "threads=1", "output=quiet", "measure.preflight=false", "gen_len=6")
+QUICK = (
+    *("tracker=none", "threads=1", "output=quiet"),
+    *("measure.preflight=false", "measure.warmup_max=1", "gen_len=6"),
+)
 OUT, ERR = "stdout.txt", "stderr.txt"
 SERVER = multiprocessing.get_context("forkserver")
 """Has everything imported once, so that a command starts at once."""

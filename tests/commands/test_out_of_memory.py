@@ -30,12 +30,12 @@ def wide_cache(tmp_path: Path) -> Path:
     """A small target whose cache takes 1.8 MB a token."""
     config = LlamaConfig(
         vocab_size=768,
-        hidden_size=64,
+        hidden_size=16,
         intermediate_size=32,
         num_hidden_layers=7,
-        num_attention_heads=64,
-        num_key_value_heads=64,
-        head_dim=512,
+        num_attention_heads=16,
+        num_key_value_heads=16,
+        head_dim=2048,
         max_position_embeddings=512,
     )
     folder = tmp_path / "target"

@@ -16,7 +16,7 @@ from eagle_bench import load_results
 from eagle_bench.schema import ASSETS
 from tests.commands.cli import QUICK, run, start, told
 
-SWEEP = ("-m", *QUICK[:-1], "num_samples=2", "gen_len=4,5,6,7,8", "measure.warmup_max=1")
+SWEEP = ("-m", *QUICK[:-1], "num_samples=2", "gen_len=4,5,6,7,8")
 KILLS = 10
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import open_dict, read_write
 
 from eagle_bench import schema
 from eagle_bench.config import Output
 from eagle_bench.run import main
-from eagle_bench.sweep import SWEEP, SweepCallback
+from eagle_bench.sweep import SWEEP, SweepCallback, planned_jobs
+from tests.commands.cli import QUICK, run
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +31,7 @@ def test_the_command_line_says_how_a_sweep_is_shown(tmp_path: Path) -> None:
     overrides = ["output=json", "tracker.mode=online", f"hydra.sweep.dir={tmp_path}"]
     with initialize_config_dir(schema.CONF, version_base="1.3"):
         config = compose("config", overrides, return_hydra_config=True)
-    SweepCallback().on_multirun_start(config)
+        SweepCallback().on_multirun_start(config)
     assert SWEEP.tracker is not None
     assert (SWEEP.folder, SWEEP.output) == (tmp_path, Output.json)
     assert (SWEEP.tracker.name, SWEEP.tracker.mode) == ("wandb", "online")
@@ -44,3 +48,28 @@ def test_a_sweep_refused_before_its_first_job_has_nothing_to_show(
     assert "gen_len=abc" in told
     assert len(told.splitlines()) == 1
     assert out == ""
+
+
+def test_every_job_of_a_sweep_is_planned_by_name_and_config(tmp_path: Path) -> None:
+    schema.register()
+    overrides = [
+        *("output=quiet", f"output_dir={tmp_path}", "+experiment=length_sweep"),
+        *("decoding=chain,tree", "gen_len=range(5,7)"),
+    ]
+    fixed = [each for each in overrides if "," not in each]
+    with initialize_config_dir(schema.CONF, version_base="1.3"):
+        config = compose("config", fixed, return_hydra_config=True)
+        with read_write(config), open_dict(config):
+            config.hydra.overrides.task = overrides
+        jobs = planned_jobs(config)
+    found = [(job["decoding"]["name"], job["gen_len"], job["num_samples"]) for job in jobs.values()]
+    assert sorted(found) == list(product(("chain", "tree"), (5, 6), (24,)))
+    assert all(name.startswith(job["decoding"]["name"]) for name, job in jobs.items())
+
+
+def test_the_jobs_of_a_sweep_land_where_they_were_planned(tmp_path: Path) -> None:
+    assert run(tmp_path, "-m", *QUICK[:-1], "num_samples=1", "gen_len=4,5", "resume=false") == 0
+    [plan] = tmp_path.rglob("plan.json")
+    assert {path.parent.name for path in tmp_path.rglob("result.json")} == {
+        *json.loads(plan.read_text())
+    }
