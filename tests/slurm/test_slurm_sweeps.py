@@ -59,7 +59,8 @@ def test_a_cancelled_job_is_told_and_the_same_command_goes_on(
     code, told = finish(command)
     assert code == 1, told
     assert "Traceback" not in told
-    assert "_0 CANCELLED" in told and "the same command goes on" in told
+    assert "_0 CANCELLED" in told
+    assert "the same command goes on" in told
     found = jobs(tmp_path / "sweeps")
     assert list(found["status"]) == ["complete", "missing", "missing"]
     assert found["reason"][1] == "it has not started"
