@@ -48,7 +48,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     if HydraConfig.initialized():
         config = replace(config, output_dir=HydraConfig.get().runtime.output_dir)
     config = replace(config, training=_with_paths(config.training))
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
     device = str(resolve_device(config.device))
     if config.threads is not None:

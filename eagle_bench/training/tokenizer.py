@@ -41,7 +41,7 @@ def train_tokenizer(vocab_size: int, seed: int, samples: int = 4000) -> Tokenize
 
 def as_pretrained(tokenizer: Tokenizer, max_positions: int) -> PreTrainedTokenizerFast:
     """The same tokenizer with EOS, padding and chat template, ready to save."""
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=corpus.END,
         pad_token=corpus.PAD,
