@@ -11,8 +11,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 QUICK = (
-    *("tracker=none", "threads=1", "output=quiet"),
-    *("measure.preflight=false", "measure.warmup_max=1", "gen_len=6"),
+    *("tracker=none", "threads=1", "output=quiet", "measure.preflight=false"),
+    *("measure.warmup_max=1", "measure.bootstrap_resamples=100", "gen_len=6"),
 )
 OUT, ERR = "stdout.txt", "stderr.txt"
 SERVER = multiprocessing.get_context("forkserver")
