@@ -1,4 +1,8 @@
-"""Sweeps on a real SLURM: an array, a job cancelled, preempted or out of time, a refusal."""
+"""Sweeps on a real SLURM: an array, a job cancelled, preempted or out of time, a refusal.
+
+A job that something is to happen to is held after its first pair, so that it is there on any
+machine.
+"""
 
 from __future__ import annotations
 
@@ -47,13 +51,14 @@ def test_a_cancelled_job_is_told_and_the_same_command_goes_on(
     tmp_path: Path, submitter: Submitter
 ) -> None:
     sweep = (
-        "num_samples=8",
+        "num_samples=6",
         "gen_len=150,8,9",
         "stop=length",
         "hydra.launcher.array_parallelism=1",
     )
     command = submitter.start(*sweep)
     wait_for(lambda: finished(tmp_path))
+    process_of(tmp_path).suspend()
     [array] = submitter.arrays()
     subprocess.run(["scancel", f"{array}_0", f"{array}_2"], check=True)
     code, told = finish(command)
@@ -74,18 +79,19 @@ def test_a_cancelled_job_is_told_and_the_same_command_goes_on(
     assert code == 0, told
     assert list(jobs(tmp_path / "sweeps")["status"]) == ["complete"] * 3
     after = rows(tmp_path / "sweeps")
-    assert len(after) == 3 * 8 * 2
+    assert len(after) == 3 * 6 * 2
     pairs = before.groupby(["gen_len", "prompt_id"])["started_s"]
     kept = [moment for _, pair in pairs if len(pair) == 2 for moment in pair]
-    assert len(kept) >= 8 * 2 + 2
+    assert len(kept) >= 6 * 2 + 2
     assert {*kept} <= {*after["started_s"]}
 
 
 def test_a_preempted_job_is_queued_again_and_goes_on_from_its_rows(
     tmp_path: Path, submitter: Submitter
 ) -> None:
-    command = submitter.start("num_samples=8", "gen_len=150", "stop=length")
+    command = submitter.start("num_samples=6", "gen_len=150", "stop=length")
     wait_for(lambda: finished(tmp_path))
+    process_of(tmp_path).suspend()
     urgent = "sbatch --partition=urgent --exclusive --output=/dev/null --wrap=true"
     subprocess.run(urgent.split(), check=True)
     code, told = finish(command)
@@ -95,14 +101,14 @@ def test_a_preempted_job_is_queued_again_and_goes_on_from_its_rows(
     found = jobs(tmp_path / "sweeps")
     assert list(found["status"]) == ["complete"]
     assert found["resumed_generations"][0] >= 2
-    assert len(rows(tmp_path / "sweeps")) == 8 * 2
+    assert len(rows(tmp_path / "sweeps")) == 6 * 2
 
 
 def test_a_job_that_times_out_is_queued_again_and_goes_on_from_its_rows(
     tmp_path: Path, submitter: Submitter
 ) -> None:
     # SLURM looks every 30 s for jobs whose end is near, so the signal comes 25 to 55 s after the
-    # start. From its first pair to then the job is held, so that it is there on any machine.
+    # start. The job is held from its first pair to then.
     limits = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=5")
     command = submitter.start(*limits, "num_samples=3", "gen_len=40", "stop=length")
     wait_for(lambda: finished(tmp_path))
