@@ -32,9 +32,7 @@ def register() -> None:
 
 def job_folder(now: str, _root_: DictConfig) -> str:
     """`METHOD-GEN_LEN-HASH`; `invalid-HASH` for settings that no job will measure."""
-    settings = copy.deepcopy(_root_)
-    with read_write(settings), open_dict(settings):
-        del settings["hydra"]
+    settings = job_settings(_root_)
     try:
         config = OmegaConf.to_object(settings)
     except (UserError, OmegaConfBaseException):
@@ -42,6 +40,14 @@ def job_folder(now: str, _root_: DictConfig) -> str:
     assert isinstance(config, RunConfig)
     name = f"{config.decoding.name}-{config.gen_len}-{config_hash(plain(config))}"
     return name if config.resume else f"{name}-{now}"
+
+
+def job_settings(composed: DictConfig) -> DictConfig:
+    """A copy of a composed job without Hydra's own part."""
+    settings = copy.deepcopy(composed)
+    with read_write(settings), open_dict(settings):
+        del settings["hydra"]
+    return settings
 
 
 def sweep_folder(

@@ -17,11 +17,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eagle_bench.config import Output, TrackerConfig
 from eagle_bench.errors import RunFailure
+from eagle_bench.folders import job_settings
 from eagle_bench.results.job import Job
 from eagle_bench.results.plan import write_plan
 
@@ -90,10 +91,8 @@ def planned_jobs(config: DictConfig) -> dict[str, dict[str, Any]]:
     jobs: dict[str, Any] = {}
     for overrides in batch:
         job = loader.load_sweep_config(config, overrides)
-        name = str(job.hydra.sweep.subdir)
-        with read_write(job), open_dict(job):
-            del job["hydra"]
-        jobs[name] = OmegaConf.to_container(job, resolve=True, enum_to_str=True)
+        settings = OmegaConf.to_container(job_settings(job), resolve=True, enum_to_str=True)
+        jobs[job.hydra.sweep.subdir] = settings
     return jobs
 
 

@@ -53,9 +53,11 @@ def derived_figures(jobs: Sequence[Job]) -> pd.DataFrame:
         counted one when it is equal. `same_outputs` is the share of the measured generations
         whose tokens are the derived ones.
     """
-    lines = [
-        line for long, *shorter in _groups(jobs) for job in shorter for line in _compared(long, job)
-    ]
+    lines: list[dict[str, Any]] = []
+    for long, *shorter in _groups(jobs):
+        rows, rounds = read_generations(long.folder)[0], read_rounds(long.folder)[0]
+        for job in shorter:
+            lines += _compared(long, shorten(rows, job.config[GEN_LEN], rounds), job)
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -88,11 +90,10 @@ def _groups(jobs: Sequence[Job]) -> Iterable[list[Job]]:
             yield [by_length[gen_len] for gen_len in sorted(by_length, reverse=True)]
 
 
-def _compared(long: Job, job: Job) -> Iterable[dict[str, Any]]:
+def _compared(long: Job, derived: Sequence[GenerationRow], job: Job) -> Iterable[dict[str, Any]]:
     gen_len = job.config[GEN_LEN]
     whole = read_generations(job.folder)[0]
     measured = [row for row in whole if row.turn == 0]
-    derived = shorten(read_generations(long.folder)[0], gen_len, read_rounds(long.folder)[0])
     shared = {row.prompt_id for row in measured} & {row.prompt_id for row in derived}
     if not shared:
         return

@@ -13,7 +13,8 @@ from eagle_bench.results.derived import derived_figures, write_derived
 from eagle_bench.results.job import Job
 from eagle_bench.results.plots import plot_run
 from eagle_bench.results.render import print_table
-from eagle_bench.results.report.write import write_report
+from eagle_bench.results.report.page import build_page
+from eagle_bench.results.report.write import REPORT_FILE, write_page
 from eagle_bench.results.table import category_table, job_table
 from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord, make_tracker
 
@@ -63,7 +64,8 @@ def show_sweep(folder: Path, output: Output, tracker: TrackerConfig, say: Say) -
         f"models: {sum(each['done'] for each in loads)} loads, "
         f"{sum(each['saved'] for each in loads)} saved by sharing them between jobs"
     )
-    say(f"report: {write_report(folder, derived=derived)}")
+    report = write_page(build_page(found, folder, derived), folder / REPORT_FILE)
+    say(f"report: {report}")
     say(f"sweep: {folder}")
     if output is Output.json:
         print(json.dumps({"jobs": [document(job) for job in found.jobs]}), flush=True)

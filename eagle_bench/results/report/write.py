@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from eagle_bench.results.atomic import write_text
 from eagle_bench.results.derived import derived_figures
 from eagle_bench.results.find import find_jobs
@@ -15,12 +13,8 @@ from eagle_bench.results.report.template import fill
 REPORT_FILE = "report.html"
 
 
-def write_report(
-    folder: Path, output: Path | None = None, derived: pd.DataFrame | None = None
-) -> Path:
-    """Write the report on the jobs under `folder`, by default into that folder.
-
-    `derived` are the jobs' `derived_figures`, where they are known already.
+def write_report(folder: Path, output: Path | None = None) -> Path:
+    """Read the jobs under `folder` and write the report on them, by default into that folder.
 
     Returns
     -------
@@ -34,10 +28,14 @@ def write_report(
     RunFailure
         The file cannot be written.
     """
-    path = output or folder / REPORT_FILE
     found = find_jobs([folder])
-    figures = derived_figures(found.jobs) if derived is None else derived
-    write_text(path, render(build_page(found, folder, figures)))
+    page = build_page(found, folder, derived_figures(found.jobs))
+    return write_page(page, output or folder / REPORT_FILE)
+
+
+def write_page(page: Page, path: Path) -> Path:
+    """Write the page as HTML; returns `path`."""
+    write_text(path, render(page))
     return path
 
 
