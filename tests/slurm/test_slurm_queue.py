@@ -56,7 +56,7 @@ def test_the_queue_knows_which_jobs_are_over_and_which_were_lost(
     assert queue.lost() == {"7_1": "CANCELLED", "7_2": "TIMEOUT", "7_4": "GONE"}
 
 
-@pytest.mark.parametrize("command", [("run", "gen_len=8,9"), ("train", "training.steps=1,2")])
+@pytest.mark.parametrize("command", [("run", "gen_len=8,9"), ("train", "training.tokens=1,2")])
 def test_a_machine_without_slurm_is_told_in_a_sentence(
     tmp_path: Path, command: tuple[str, str]
 ) -> None:

@@ -1,6 +1,7 @@
 """The shared wrapper of the Hydra commands: exit codes, one sentence, instant help."""
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from eagle_bench.command import hydra_command
 from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.training.config import TargetTrainingConfig, TrainConfig
 
+BUDGET = 10.0
+"""CPU time over that of importing what composes the settings, on this machine, now."""
 OUTCOMES = {1: UserError("seed is 1."), 2: RunFailure("seed is 2."), 3: KeyError("seed")}
 
 
@@ -145,17 +148,28 @@ def test_an_interrupt_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "eagle_bench: interrupted.\n"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job", "--resolve"]])
 def test_answers_at_once_without_torch(arguments: list[str], tmp_path: Path) -> None:
+    _, least_s = timed("-c", "import hydra.main, hydra._internal.hydra, omegaconf")
+    done, cpu_s = timed("-X", "importtime", "-m", "eagle_bench.train", *arguments)
+    assert "num_layers: 20" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "eagle_bench.training.config" in imported
+    assert not imported & {"torch", "transformers", "numpy", "pandas", "matplotlib"}
+    assert cpu_s < BUDGET * least_s
+
+
+def timed(*arguments: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """A Python program, and the CPU seconds it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "eagle_bench.train", *arguments],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         check=True,
         cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
-    assert "num_layers: 20" in done.stdout
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "eagle_bench.training.config" in imported
-    assert not imported & {"torch", "transformers", "numpy", "pandas", "matplotlib"}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
