@@ -7,14 +7,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eagle_bench.errors import UserError, in_a_sentence
-from eagle_bench.results.atomic import replacing
-from eagle_bench.results.collect import jobs_frame, write_sweep
-from eagle_bench.results.find import find_jobs
+from eagle_bench.errors import (
+    UserError,
+    in_a_sentence,
+)
+from eagle_bench.records.atomic import replacing
+from eagle_bench.records.find import find_jobs
+from eagle_bench.records.rowfiles import write_parquet
+from eagle_bench.results.collect import (
+    jobs_frame,
+    write_sweep,
+)
 from eagle_bench.results.flatten import storable
-from eagle_bench.results.render import print_table
-from eagle_bench.results.rowfiles import write_parquet
-from eagle_bench.results.table import job_table
+from eagle_bench.results.tables.jobs import job_table
+from eagle_bench.results.tables.render import print_table
 
 WRITERS = (".csv", ".parquet")
 

@@ -11,8 +11,12 @@ from collections.abc import Sequence
 
 import wandb
 
-from eagle_bench.errors import RunFailure, UserError, in_a_sentence
-from eagle_bench.results.scrub import scrub
+from eagle_bench.errors import (
+    RunFailure,
+    UserError,
+    in_a_sentence,
+)
+from eagle_bench.records.scrub import scrub
 
 
 @in_a_sentence

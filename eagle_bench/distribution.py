@@ -10,10 +10,10 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from eagle_bench.command import hydra_command
-from eagle_bench.config import Output
+from eagle_bench.config.pair import DistributionConfig
+from eagle_bench.config.values import Output
 from eagle_bench.errors import RunFailure
-from eagle_bench.pair_config import DistributionConfig
+from eagle_bench.launch.command import hydra_command
 
 DISTRIBUTION_FILE = "distribution.json"
 
@@ -26,12 +26,12 @@ def distribution(config: DistributionConfig) -> None:
     RunFailure
         The distribution differs.
     """
-    from eagle_bench.measure.distribution import run_distribution
-    from eagle_bench.measure.session import SHARED
-    from eagle_bench.results.atomic import write_text
-    from eagle_bench.results.distribution_table import distribution_table
+    from eagle_bench.engines.session import SHARED
+    from eagle_bench.measure.probe.distribution import run_distribution
+    from eagle_bench.records.atomic import write_text
     from eagle_bench.results.progress import ProgressBar
-    from eagle_bench.results.render import print_table
+    from eagle_bench.results.tables.distribution import distribution_table
+    from eagle_bench.results.tables.render import print_table
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     bar = ProgressBar(quiet=config.output is Output.quiet)

@@ -20,10 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from eagle_bench.drafters.heads.check import check_fits
-from eagle_bench.drafters.heads.formats import load_head
+from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.drafters.heads.report import LoadReport
-from eagle_bench.errors import UserError, in_a_sentence
-from eagle_bench.schema import ASSETS
+from eagle_bench.errors import (
+    UserError,
+    in_a_sentence,
+)
 
 CHOICES = (
     "vocab_mapping",
@@ -177,21 +179,33 @@ def _number(text: int | str) -> float | str:
 
 def _preflight(settings: dict[str, Any], choices: dict[str, Any]) -> dict[str, Any]:
     """What the head itself says on the embedded prompts, read with `choices`."""
-    from eagle_bench.config import DatasetConfig, DType, Eagle3Config, ModelConfig
-    from eagle_bench.data.chat import chat_format, opening
+    from eagle_bench.config.dataset import DatasetConfig
+    from eagle_bench.config.drafter import Eagle3Config
+    from eagle_bench.config.model import ModelConfig
+    from eagle_bench.config.values import DType
+    from eagle_bench.data.chat import (
+        chat_format,
+        opening,
+    )
     from eagle_bench.data.loader import load_prompts
     from eagle_bench.drafters.build import load_eagle_head
-    from eagle_bench.measure.preflight import PROMPTS, preflight
-    from eagle_bench.models.load import load_target, resolve_device
+    from eagle_bench.measure.probe.preflight import (
+        PROMPTS,
+        preflight,
+    )
+    from eagle_bench.models.load import (
+        load_target,
+        resolve_device,
+    )
 
     model = ModelConfig(
         name="local",
         path=settings["model.path"],
         trust_remote_code=settings.get("model.trust_remote_code", False),
     )
-    target = load_target(model, ASSETS / "target", DType.auto, resolve_device("auto"))
+    target = load_target(model, DType.auto, resolve_device("auto"))
     drafter = Eagle3Config(name="eagle3", path=settings["drafter.path"], **choices)
-    head = load_eagle_head(drafter, target, ASSETS).head
+    head = load_eagle_head(drafter, target).head
     chat = chat_format(target.tokenizer, "auto", None)
     prompts = load_prompts(DatasetConfig(name="embedded"), PROMPTS, 0).prompts
     encoded = [chat.encode(opening(prompt)) for prompt in prompts]

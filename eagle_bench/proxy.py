@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from eagle_bench.command import hydra_command
-from eagle_bench.config import Output
-from eagle_bench.pair_config import ProxyConfig
+from eagle_bench.config.pair import ProxyConfig
+from eagle_bench.config.values import Output
+from eagle_bench.launch.command import hydra_command
 
 PROXY_FILE = "proxy.json"
 PAGE_FILE = "proxy.html"
@@ -17,12 +17,15 @@ PAGE_FILE = "proxy.html"
 
 def proxy(config: ProxyConfig) -> None:
     """Judge, generate, show, and leave `proxy.json` and `proxy.html`."""
-    from eagle_bench.measure.proxy import run_proxy
-    from eagle_bench.measure.session import SHARED
-    from eagle_bench.results.atomic import write_text
+    from eagle_bench.engines.session import SHARED
+    from eagle_bench.measure.probe.proxy import run_proxy
+    from eagle_bench.records.atomic import write_text
     from eagle_bench.results.progress import ProgressBar
-    from eagle_bench.results.proxy_page import proxy_html, verdict
-    from eagle_bench.results.proxy_table import print_proxy
+    from eagle_bench.results.proxy_page import (
+        proxy_html,
+        verdict,
+    )
+    from eagle_bench.results.tables.proxy import print_proxy
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     bar = ProgressBar(quiet=config.output is Output.quiet)

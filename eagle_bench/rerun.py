@@ -14,12 +14,22 @@ from datetime import datetime
 from pathlib import Path
 
 from eagle_bench.compare import comparison_table
-from eagle_bench.config import TrackerConfig
-from eagle_bench.errors import UserError, in_a_sentence
-from eagle_bench.recorded import recorded_config
-from eagle_bench.results.job import Job, UnreadableResult, read_job
-from eagle_bench.results.render import print_table
-from eagle_bench.results.reproduction import Reproduction, reproduction
+from eagle_bench.config.tracker import TrackerConfig
+from eagle_bench.errors import (
+    UserError,
+    in_a_sentence,
+)
+from eagle_bench.launch.recorded import recorded_config
+from eagle_bench.records.job import (
+    Job,
+    UnreadableResult,
+    read_job,
+)
+from eagle_bench.results.reproduction import (
+    Reproduction,
+    reproduction,
+)
+from eagle_bench.results.tables.render import print_table
 
 
 @in_a_sentence
@@ -47,8 +57,8 @@ def _read(path: Path) -> Job:
 
 
 def _repeat(record: Job, folder: Path) -> Job:
+    from eagle_bench.engines.session import Loader
     from eagle_bench.measure.job import run_job
-    from eagle_bench.measure.session import Loader
     from eagle_bench.results.progress import ProgressBar
 
     config = replace(recorded_config(record.config), tracker=TrackerConfig(name="none"))

@@ -12,15 +12,15 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from eagle_bench.command import hydra_command
-from eagle_bench.config import RunConfig
-from eagle_bench.sweep import SWEEP
+from eagle_bench.config.run import RunConfig
+from eagle_bench.launch.command import hydra_command
+from eagle_bench.launch.sweep import SWEEP
 
 
 def job(config: RunConfig) -> None:
     """One job of a run or a multirun, in the folder that Hydra made for it."""
+    from eagle_bench.engines.session import SHARED
     from eagle_bench.measure.job import run_job
-    from eagle_bench.measure.session import SHARED
     from eagle_bench.results.progress import ProgressBar
     from eagle_bench.results.show import show_job
 

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from eagle_bench.command import hydra_command
-from eagle_bench.errors import UserError
-from eagle_bench.schema import ASSETS
-from eagle_bench.training.config import (
+from eagle_bench import assets
+from eagle_bench.config.training import (
     MIN_LAYERS,
     Eagle3TrainingConfig,
     TargetTrainingConfig,
@@ -20,6 +18,8 @@ from eagle_bench.training.config import (
     check_heads,
     check_positions,
 )
+from eagle_bench.errors import UserError
+from eagle_bench.launch.command import hydra_command
 
 if TYPE_CHECKING:
     from eagle_bench.training.loop import Trainer
@@ -66,7 +66,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
 def _with_paths(training: Any) -> Any:
     """The settings with their folders found and checked, the embedded target filled in."""
     if isinstance(training, Eagle3TrainingConfig):
-        training = replace(training, target=training.target or str(ASSETS / "target"))
+        training = replace(training, target=training.target or str(assets.TARGET))
         _check_head_fits(training)
     elif training.init is not None:
         layers = _read_target("training.init", training.init).num_hidden_layers
@@ -117,7 +117,12 @@ def _read_target(key: str, path: str) -> Any:
     """The target's transformers config; `key` is the setting that named the folder."""
     from transformers import AutoConfig, AutoTokenizer
 
-    from eagle_bench.training.corpus import ASSISTANT, END, PAD, USER
+    from eagle_bench.training.corpus import (
+        ASSISTANT,
+        END,
+        PAD,
+        USER,
+    )
 
     if not (Path(path) / "config.json").is_file():
         raise UserError(f"{key}={path} is not a target's folder: it has no config.json.")

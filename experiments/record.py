@@ -17,11 +17,11 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import OmegaConf
 
-from eagle_bench.config import RESULT_IRRELEVANT
+from eagle_bench.config.run import RESULT_IRRELEVANT
 from eagle_bench.errors import UserError
+from eagle_bench.records.find import find_jobs
+from eagle_bench.records.job import Job
 from eagle_bench.results.collect import SWEEP_CSV
-from eagle_bench.results.find import find_jobs
-from eagle_bench.results.job import Job
 
 HERE = Path(__file__).parent
 

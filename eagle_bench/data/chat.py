@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from eagle_bench import assets
 from eagle_bench.data.prompt import Prompt
 from eagle_bench.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-TEMPLATES = Path(__file__).parents[1] / "assets" / "templates"
 ALIASES = {"deepseek": "deepseek-v3"}
 MARKER = re.compile(r"<[|｜][^<>]+?[|｜]>|<(?:start|end)_of_turn>|\[/?INST\]")
 """The control tokens of a template's source."""
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 def template_names() -> list[str]:
     """Every value of `chat_template` that names a shipped template."""
-    return sorted([path.stem for path in TEMPLATES.glob("*.jinja")] + list(ALIASES))
+    return sorted([path.stem for path in assets.TEMPLATES.glob("*.jinja")] + list(ALIASES))
 
 
 def opening(prompt: Prompt) -> list[dict[str, str]]:
@@ -165,7 +165,7 @@ def _source(tokenizer: PreTrainedTokenizerBase, chat_template: str) -> str | Non
                 "with a Jinja template."
             )
         return str(tokenizer.get_chat_template())
-    shipped = TEMPLATES / f"{ALIASES.get(chat_template, chat_template)}.jinja"
+    shipped = assets.TEMPLATES / f"{ALIASES.get(chat_template, chat_template)}.jinja"
     path = shipped if chat_template in template_names() else Path(chat_template).expanduser()
     try:
         return path.read_text(encoding="utf-8")

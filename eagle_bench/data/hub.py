@@ -12,7 +12,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
     HTTPError,
 )
 
-from eagle_bench.config import DatasetConfig
+from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.errors import UserError
 
 SUFFIXES = (".parquet", ".jsonl", ".json")

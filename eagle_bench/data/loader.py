@@ -10,13 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from eagle_bench.config import DatasetConfig
-from eagle_bench.data.fields import Skip, read_prompt
-from eagle_bench.data.files import read_bytes, rows
-from eagle_bench.data.prompt import Prompt, PromptSet
+from eagle_bench import assets
+from eagle_bench.config.dataset import DatasetConfig
+from eagle_bench.data.fields import (
+    Skip,
+    read_prompt,
+)
+from eagle_bench.data.files import (
+    read_bytes,
+    rows,
+)
+from eagle_bench.data.prompt import (
+    Prompt,
+    PromptSet,
+)
 from eagle_bench.errors import UserError
-
-EMBEDDED = Path(__file__).parents[1] / "assets" / "prompts.jsonl"
 
 
 def load_prompts(config: DatasetConfig, num_samples: int, seed: int) -> PromptSet:
@@ -74,7 +82,7 @@ def _sources(config: DatasetConfig) -> list[Path]:
 
         return fetch(config)
     if config.name == "embedded":
-        return [EMBEDDED]
+        return [assets.PROMPTS]
     raise UserError(
         f"dataset={config.name} needs dataset.path=FILE, a JSONL, JSON array or parquet file."
     )

@@ -6,32 +6,40 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 
-from eagle_bench.decoding.accept import Acceptance, accept_greedy, accept_sampled
-from eagle_bench.decoding.clock import BETWEEN, NoPhases, PhaseClock, synchronizer
-from eagle_bench.decoding.draft import Draft, no_draft
-from eagle_bench.decoding.generation import Generation, Request, Round
+from eagle_bench.decoding.accept import (
+    Acceptance,
+    accept_greedy,
+    accept_sampled,
+)
+from eagle_bench.decoding.draft import (
+    Draft,
+    no_draft,
+)
 from eagle_bench.decoding.methods.method import Method
-from eagle_bench.decoding.sampling import Sampling
 from eagle_bench.drafters.drafter import Drafter
+from eagle_bench.machine.clock import (
+    BETWEEN,
+    NoPhases,
+    PhaseClock,
+    synchronizer,
+)
 from eagle_bench.models.cache import KVCache
 from eagle_bench.models.mask import attention_mask
 from eagle_bench.models.parallel import agreed
-from eagle_bench.models.target import Step, Target
-
-
-class Arm(Protocol):
-    """Something that turns requests into generations, `batch_size` at a time."""
-
-    name: str
-
-    def generate(self, requests: Iterable[Request], batch_size: int = 1) -> Iterator[Generation]:
-        """Generations in the order in which they end."""
-        ...
+from eagle_bench.models.sampling import Sampling
+from eagle_bench.models.target import (
+    Step,
+    Target,
+)
+from eagle_bench.records.generation import (
+    Generation,
+    Request,
+    Round,
+)
 
 
 @dataclass

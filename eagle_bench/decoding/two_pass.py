@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from eagle_bench.decoding.accept import accept_greedy
 from eagle_bench.decoding.draft import no_draft
-from eagle_bench.decoding.generation import Generation, Request
 from eagle_bench.decoding.uncached import (
     Iteration,
     Uncached,
@@ -21,6 +20,10 @@ from eagle_bench.decoding.uncached import (
 )
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.models.target import Target
+from eagle_bench.records.generation import (
+    Generation,
+    Request,
+)
 
 CALLS_PER_ITERATION = 2
 

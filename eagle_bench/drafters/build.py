@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eagle_bench.config import (
+from eagle_bench import assets
+from eagle_bench.config.decoding import (
     DecodingConfig,
-    DrafterConfig,
-    DraftModelConfig,
-    DType,
-    Eagle3Config,
-    ModelConfig,
     OnePassConfig,
-    OracleConfig,
-    PromptLookupConfig,
-    Proposal,
-    RandomConfig,
-    RunConfig,
     StaticTreeConfig,
     TreeConfig,
     TwoPassConfig,
+)
+from eagle_bench.config.drafter import (
+    DrafterConfig,
+    DraftModelConfig,
+    Eagle3Config,
+    OracleConfig,
+    PromptLookupConfig,
+    RandomConfig,
+)
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.run import RunConfig
+from eagle_bench.config.values import (
+    DType,
+    Proposal,
 )
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.errors import UserError
 from eagle_bench.models.target import Target
 
 if TYPE_CHECKING:
-    from eagle_bench.drafters.heads.formats import LoadedHead
+    from eagle_bench.drafters.heads.load import LoadedHead
 
 
 @dataclass
@@ -92,7 +96,7 @@ def _branching(decoding: DecodingConfig) -> bool:
 
 
 def build_drafter(
-    config: DrafterConfig, decoding: DecodingConfig, target: Target, assets: Path, dtype: DType
+    config: DrafterConfig, decoding: DecodingConfig, target: Target, dtype: DType
 ) -> BuiltDrafter:
     """Load what `config` names for `target`.
 
@@ -104,13 +108,13 @@ def build_drafter(
     device = target.spec.device
     match config:
         case Eagle3Config():
-            return _eagle3(config, decoding, target, assets)
+            return _eagle3(config, decoding, target)
         case PromptLookupConfig():
             from eagle_bench.drafters.prompt_lookup import PromptLookupDrafter
 
             return BuiltDrafter(PromptLookupDrafter(config.max_ngram, config.min_ngram, device))
         case DraftModelConfig():
-            return _draft_model(config, target, assets, dtype)
+            return _draft_model(config, target, dtype)
         case OracleConfig():
             from eagle_bench.drafters.oracle import OracleDrafter
 
@@ -122,7 +126,7 @@ def build_drafter(
     raise AssertionError(f"no drafter is built from {type(config).__name__}")
 
 
-def load_eagle_head(config: Eagle3Config, target: Target, assets: Path) -> LoadedHead:
+def load_eagle_head(config: Eagle3Config, target: Target) -> LoadedHead:
     """The head ready to run beside `target`, which is told what features it reads.
 
     Raises
@@ -130,12 +134,12 @@ def load_eagle_head(config: Eagle3Config, target: Target, assets: Path) -> Loade
     UserError
         No such head, or it does not fit the target.
     """
-    from eagle_bench.drafters.heads.formats import load_head
+    from eagle_bench.drafters.heads.load import load_head
 
     if config.path is None and config.name != "embedded":
         raise UserError(f"drafter={config.name} needs drafter.path=FOLDER.")
     loaded = load_head(
-        config.path or str(assets / "eagle3"),
+        config.path or str(assets.EAGLE3),
         target=target.spec,
         vocab_mapping=config.vocab_mapping,
         embedding_key=config.embedding_key,
@@ -153,12 +157,10 @@ def load_eagle_head(config: Eagle3Config, target: Target, assets: Path) -> Loade
     return loaded
 
 
-def _eagle3(
-    config: Eagle3Config, decoding: DecodingConfig, target: Target, assets: Path
-) -> BuiltDrafter:
+def _eagle3(config: Eagle3Config, decoding: DecodingConfig, target: Target) -> BuiltDrafter:
     from eagle_bench.drafters.eagle3 import Eagle3Drafter
 
-    loaded = load_eagle_head(config, target, assets)
+    loaded = load_eagle_head(config, target)
     widest = _widest(decoding)
     if widest > loaded.config.draft_vocab_size:
         raise UserError(
@@ -169,16 +171,14 @@ def _eagle3(
     return BuiltDrafter(drafter, loaded.report.plain())
 
 
-def _draft_model(
-    config: DraftModelConfig, target: Target, assets: Path, dtype: DType
-) -> BuiltDrafter:
+def _draft_model(config: DraftModelConfig, target: Target, dtype: DType) -> BuiltDrafter:
     from eagle_bench.drafters.draft_model import DraftModelDrafter
     from eagle_bench.models.load import load_model
 
     model = load_model(
         ModelConfig(
             name="draft_model",
-            path=config.path or str(assets / "draft_model"),
+            path=config.path or str(assets.DRAFT_MODEL),
             trust_remote_code=config.trust_remote_code,
         ),
         dtype,

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from eagle_bench.decoding.pick import Pick
 from eagle_bench.drafters.drafter import Proposals
+from eagle_bench.drafters.pick import Pick
 
 
 class CopyingDrafter(ABC):

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from eagle_bench.decoding.pick import Pick
 from eagle_bench.drafters.autoregressive import AutoregressiveDrafter
 from eagle_bench.drafters.drafter import Proposals
+from eagle_bench.drafters.pick import Pick
 from eagle_bench.models.target import Target
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from eagle_bench.decoding.pick import Pick
+from eagle_bench.drafters.pick import Pick
 
 
 class Proposals(NamedTuple):

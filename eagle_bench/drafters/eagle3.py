@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from eagle_bench.decoding.pick import Pick
 from eagle_bench.drafters.autoregressive import AutoregressiveDrafter
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.pick import Pick
 from eagle_bench.models.target import Target
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from eagle_bench.decoding.pick import Pick
 from eagle_bench.drafters.drafter import Proposals
+from eagle_bench.drafters.pick import Pick
 
 
 class NoDrafter:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from eagle_bench.decoding.pick import Pick
 from eagle_bench.drafters.drafter import Proposals
+from eagle_bench.drafters.pick import Pick
 
 
 class RandomDrafter:

@@ -5,43 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import psutil
 import torch
 
-from eagle_bench.config import OnePassConfig, RunConfig, TwoPassConfig
+from eagle_bench.config.decoding import (
+    OnePassConfig,
+    TwoPassConfig,
+)
+from eagle_bench.config.run import RunConfig
 from eagle_bench.decoding.build import build_method
 from eagle_bench.drafters.autoregressive import AutoregressiveDrafter
 from eagle_bench.drafters.draft_model import DraftModelDrafter
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.drafters.eagle3 import Eagle3Drafter
-from eagle_bench.measure.rows import GenerationRow
 from eagle_bench.models.cache import KVCache
 from eagle_bench.models.target import Target
+from eagle_bench.records.rows import GenerationRow
 
 PROBE = [0, 0]
 """Tokens whose cache entries are weighed."""
-
-
-class PeakMemory:
-    """Bytes: the device's peak on a GPU, the growth of the process's memory on a CPU."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._process = psutil.Process()
-        self._before = 0
-
-    def start(self) -> None:
-        """Begin a generation; outside its timed region."""
-        if self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
-        else:
-            self._before = self._process.memory_info().rss
-
-    def peak_bytes(self) -> int:
-        """What the generation took, read after it has ended."""
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device)
-        return max(0, int(self._process.memory_info().rss) - self._before)
 
 
 def memory_parts(

@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eagle_bench.models.cache import KVCache
-from eagle_bench.models.target import Step, TargetSpec
+from eagle_bench.models.target import (
+    Step,
+    TargetSpec,
+)
 
 FAMILIES = ("LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "MistralForCausalLM")
 ROPE_TYPES = ("default", "linear", "llama3", "yarn")

@@ -11,11 +11,24 @@ from typing import Any
 
 import torch
 
-from eagle_bench.config import DType, Implementation, ModelConfig
+from eagle_bench import assets
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.values import (
+    DType,
+    Implementation,
+)
 from eagle_bench.errors import UserError
 from eagle_bench.models.cache import KVCache
-from eagle_bench.models.lean_target import FAMILIES, LeanTarget, fits
-from eagle_bench.models.target import Target, TargetSpec, default_aux_layers
+from eagle_bench.models.lean_target import (
+    FAMILIES,
+    LeanTarget,
+    fits,
+)
+from eagle_bench.models.target import (
+    Target,
+    TargetSpec,
+    default_aux_layers,
+)
 from eagle_bench.models.transformers_target import TransformersTarget
 
 MIN_LAYERS = 7
@@ -48,15 +61,15 @@ def resolve_dtype(dtype: DType, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def load_target(config: ModelConfig, embedded: Path, dtype: DType, device: torch.device) -> Target:
-    """Load the target and its tokenizer; `embedded` is the folder that `path: null` means.
+def load_target(config: ModelConfig, dtype: DType, device: torch.device) -> Target:
+    """Load the target and its tokenizer.
 
     Raises
     ------
     UserError
         As `load_model`, or fewer layers than EAGLE-3's features need.
     """
-    path = config.path or (str(embedded) if config.name == "embedded" else None)
+    path = config.path or (str(assets.TARGET) if config.name == "embedded" else None)
     if path is None:
         raise UserError(f"model={config.name} needs model.path=FOLDER or a hub id.")
     chosen = replace(config, path=path)

@@ -14,7 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from eagle_bench.models.cache import KVCache
-from eagle_bench.models.target import Step, TargetSpec
+from eagle_bench.models.target import (
+    Step,
+    TargetSpec,
+)
 
 
 def decoder_layers(model: nn.Module) -> nn.ModuleList:

@@ -8,20 +8,33 @@ from pathlib import Path
 
 import pandas as pd
 
-from eagle_bench.results.atomic import replacing, write_text
-from eagle_bench.results.find import Found, find_jobs
-from eagle_bench.results.flatten import flatten, storable
-from eagle_bench.results.job import Job
-from eagle_bench.results.render import render_markdown
-from eagle_bench.results.rowfiles import (
+from eagle_bench.records.atomic import (
+    replacing,
+    write_text,
+)
+from eagle_bench.records.find import (
+    Found,
+    find_jobs,
+)
+from eagle_bench.records.job import Job
+from eagle_bench.records.rowfiles import (
     generations_frame,
     read_generations,
     read_rounds,
     rounds_frame,
     write_parquet,
 )
-from eagle_bench.results.swept import settings, sort_jobs, swept_keys
-from eagle_bench.results.table import job_table
+from eagle_bench.results.flatten import (
+    flatten,
+    storable,
+)
+from eagle_bench.results.swept import (
+    settings,
+    sort_jobs,
+    swept_keys,
+)
+from eagle_bench.results.tables.jobs import job_table
+from eagle_bench.results.tables.render import render_markdown
 
 SWEEP_CSV = "sweep.csv"
 SWEEP_PARQUET = "sweep.parquet"
@@ -75,7 +88,7 @@ def jobs_frame(found: Found) -> pd.DataFrame:
 
 def write_sweep(folder: Path | str) -> Found:
     """Write `sweep.csv`, `sweep.parquet`, `table.md` and the pictures of a sweep's folder."""
-    from eagle_bench.results.plots import plot_sweep
+    from eagle_bench.results.charts.files import plot_sweep
 
     folder = Path(folder)
     found = find_jobs([folder])

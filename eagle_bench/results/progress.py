@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from eagle_bench.measure.rows import GenerationRow
+from eagle_bench.records.rows import GenerationRow
 
 
 class ProgressBar:

@@ -6,10 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eagle_bench.results.compare import SPEEDUP, Comparison, compare
+from eagle_bench.records.job import Job
+from eagle_bench.records.rowfiles import (
+    generation_key,
+    read_generations,
+)
+from eagle_bench.results.compare import (
+    SPEEDUP,
+    Comparison,
+    compare,
+)
 from eagle_bench.results.flatten import flatten
-from eagle_bench.results.job import Job
-from eagle_bench.results.rowfiles import generation_key, read_generations
 
 CIRCUMSTANCES = (
     "host python versions device threads cpu gpu cuda container git target.implementation "

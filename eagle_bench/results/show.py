@@ -7,16 +7,36 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from eagle_bench.config import Output, RunConfig, TrackerConfig
-from eagle_bench.results.collect import SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE, write_sweep
-from eagle_bench.results.derived import derived_figures, write_derived
-from eagle_bench.results.job import Job
-from eagle_bench.results.plots import plot_run
-from eagle_bench.results.render import print_table
+from eagle_bench.config.run import RunConfig
+from eagle_bench.config.tracker import TrackerConfig
+from eagle_bench.config.values import Output
+from eagle_bench.records.job import Job
+from eagle_bench.results.charts.files import plot_run
+from eagle_bench.results.collect import (
+    SWEEP_CSV,
+    SWEEP_PARQUET,
+    SWEEP_TABLE,
+    write_sweep,
+)
+from eagle_bench.results.derived import (
+    derived_figures,
+    write_derived,
+)
 from eagle_bench.results.report.page import build_page
-from eagle_bench.results.report.write import REPORT_FILE, write_page
-from eagle_bench.results.table import category_table, job_table
-from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord, make_tracker
+from eagle_bench.results.report.write import (
+    REPORT_FILE,
+    write_page,
+)
+from eagle_bench.results.tables.jobs import (
+    category_table,
+    job_table,
+)
+from eagle_bench.results.tables.render import print_table
+from eagle_bench.results.trackers.build import make_tracker
+from eagle_bench.results.trackers.tracker import (
+    JobRecord,
+    SweepRecord,
+)
 
 Say = Callable[[str], None]
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from eagle_bench.config import RESULT_IRRELEVANT
+from eagle_bench.config.run import RESULT_IRRELEVANT
+from eagle_bench.records.job import Job
 from eagle_bench.results.flatten import flatten
-from eagle_bench.results.job import Job
 
 GEN_LEN = "gen_len"
 

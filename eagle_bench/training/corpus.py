@@ -11,7 +11,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from eagle_bench.training.tasks import FAMILIES, Task, make_task, split_key
+from eagle_bench.training.tasks import FAMILIES, make_task
+from eagle_bench.training.tasks.task import Task, split_key
 
 USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
 HELD_OUT_SEED = "held out"

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from eagle_bench.results.atomic import replacing
-from eagle_bench.results.style import COLOURS, MUTED, canvas
+from eagle_bench.records.atomic import replacing
+from eagle_bench.results.charts.style import (
+    COLOURS,
+    MUTED,
+    canvas,
+)
 from eagle_bench.training.loop import Figures
 
 if TYPE_CHECKING:

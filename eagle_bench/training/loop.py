@@ -13,8 +13,8 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from eagle_bench.config.training import TrainingConfig
 from eagle_bench.errors import RunFailure
-from eagle_bench.training.config import TrainingConfig
 
 Figures = dict[str, float]
 Loss = Callable[[int, int, int], tuple[Tensor, Figures]]

@@ -8,11 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from eagle_bench.config import plain
+from eagle_bench.config.training import TrainConfig
+from eagle_bench.config.values import plain
 from eagle_bench.errors import UserError
-from eagle_bench.measure.provenance import capture, fingerprint
-from eagle_bench.results.atomic import write_text
-from eagle_bench.training.config import TrainConfig
+from eagle_bench.machine.provenance import (
+    capture,
+    fingerprint,
+)
+from eagle_bench.records.atomic import write_text
 from eagle_bench.training.loop import Trainer
 
 NAME = "recipe.json"

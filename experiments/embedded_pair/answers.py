@@ -12,14 +12,14 @@ import pandas as pd
 from transformers import AutoTokenizer
 
 import eagle_bench
-from eagle_bench.schema import ASSETS
+from eagle_bench import assets
 
 
 def main(folder: str) -> None:
     rows = eagle_bench.load_results(folder).generations
     rows = rows[(rows.arm == "baseline") & (rows.repeat == 0) & (rows.turn == 0)]
-    tokenizer = AutoTokenizer.from_pretrained(ASSETS / "target")
-    prompts = pd.read_json(ASSETS / "prompts.jsonl", lines=True).set_index("question_id")
+    tokenizer = AutoTokenizer.from_pretrained(assets.TARGET)
+    prompts = pd.read_json(assets.PROMPTS, lines=True).set_index("question_id")
     prompts.index = prompts.index.astype(str)
     rows["answer"] = [tokenizer.decode(ids, skip_special_tokens=True) for ids in rows.token_ids]
     rows["reference"] = [prompts.reference[key][0] for key in rows.prompt_id]

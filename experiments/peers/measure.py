@@ -16,19 +16,26 @@ import numpy as np
 import pandas as pd
 import torch
 
-from eagle_bench.config import DatasetConfig, DType, ModelConfig, Proposal
-from eagle_bench.data.chat import chat_format, opening
+from eagle_bench.config.dataset import DatasetConfig
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.values import (
+    DType,
+    Proposal,
+)
+from eagle_bench.data.chat import (
+    chat_format,
+    opening,
+)
 from eagle_bench.data.loader import load_prompts
-from eagle_bench.decoding.generation import Request
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.method import Proposing
 from eagle_bench.decoding.methods.tree import Tree
-from eagle_bench.decoding.sampling import Sampling
 from eagle_bench.drafters.nothing import NoDrafter
-from eagle_bench.measure.statistics import Sampling as Resampling
-from eagle_bench.measure.statistics import cluster_interval
+from eagle_bench.figures.statistics import Sampling as Resampling
+from eagle_bench.figures.statistics import cluster_interval
 from eagle_bench.models.load import load_target
-from eagle_bench.schema import ASSETS
+from eagle_bench.models.sampling import Sampling
+from eagle_bench.records.generation import Request
 
 HERE = Path(__file__).parent
 
@@ -37,7 +44,7 @@ def main(count: int = 24, gen_len: int = 128) -> None:
     """Measure `count` prompts of `gen_len` tokens at most."""
     device = torch.device("cpu")
     model = ModelConfig(name="embedded")
-    target = load_target(model, ASSETS / "target", DType.float32, device)
+    target = load_target(model, DType.float32, device)
     greedy = Sampling()
     nothing = Tree("baseline", 0, 1, 0, Proposing(Proposal.greedy, greedy))
     ours = Decoder(target, NoDrafter(), nothing, greedy)

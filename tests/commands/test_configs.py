@@ -17,9 +17,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf, open_dict, read_write
 from syrupy.assertion import SnapshotAssertion
 
-from eagle_bench import schema
 from eagle_bench.drafters.build import check_combination
 from eagle_bench.errors import UserError
+from eagle_bench.launch import registry as schema
 from eagle_bench.results.flatten import flatten
 
 CONF = Path(schema.CONF)

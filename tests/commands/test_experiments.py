@@ -13,11 +13,12 @@ import pytest
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 
-from eagle_bench import load_results, run, train
+from eagle_bench import run, train
+from eagle_bench.config.training import Eagle3TrainingConfig
 from eagle_bench.errors import UserError
+from eagle_bench.launch.registry import CONF
 from eagle_bench.results import show
-from eagle_bench.schema import CONF
-from eagle_bench.training.config import Eagle3TrainingConfig
+from eagle_bench.results.collect import load_results
 from experiments.acceptance.theory import main as judge
 from experiments.acceptance.theory import tabulate
 from experiments.record import record

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from eagle_bench import load_results
+from eagle_bench.results.collect import load_results
 from tests.commands.cli import QUICK, run, start, told
 
 LONG = (*QUICK[:-1], "num_samples=3", "gen_len=100", "stop=length", "decoding.draft_len=1")

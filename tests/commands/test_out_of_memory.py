@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from eagle_bench.schema import ASSETS
+from eagle_bench import assets
 
 LIMITED = """
 import resource, sys
@@ -40,9 +40,9 @@ def wide_cache(tmp_path: Path) -> Path:
     )
     folder = tmp_path / "target"
     LlamaForCausalLM(config).save_pretrained(folder)
-    for file in ASSETS.joinpath("target").glob("*token*.json"):
+    for file in assets.TARGET.glob("*token*.json"):
         shutil.copy(file, folder)
-    shutil.copy(ASSETS / "target" / "chat_template.jinja", folder)
+    shutil.copy(assets.TARGET / "chat_template.jinja", folder)
     return folder
 
 

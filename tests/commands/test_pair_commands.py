@@ -12,10 +12,17 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from eagle_bench import distribution, proxy, schema
+from eagle_bench import (
+    distribution,
+    proxy,
+)
+from eagle_bench.config.pair import (
+    DistributionConfig,
+    ProxyConfig,
+)
 from eagle_bench.decoding import loop
 from eagle_bench.decoding.accept import Acceptance
-from eagle_bench.pair_config import DistributionConfig, ProxyConfig
+from eagle_bench.launch import registry as schema
 from tests.report.conftest import parse
 from tests.report.test_report_browser import CHROMIUM, DARK, LIGHT, look
 

@@ -9,11 +9,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from eagle_bench import schema
-from eagle_bench.config import RunConfig, plain
+from eagle_bench.config.run import RunConfig
+from eagle_bench.config.values import plain
+from eagle_bench.engines.session import Loader
+from eagle_bench.launch import registry as schema
+from eagle_bench.launch.recorded import recorded_config
 from eagle_bench.measure.job import run_job
-from eagle_bench.measure.session import Loader
-from eagle_bench.recorded import recorded_config
 from eagle_bench.rerun import main
 from eagle_bench.results.progress import ProgressBar
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from eagle_bench import load_results
-from eagle_bench.schema import ASSETS
+from eagle_bench import assets
+from eagle_bench.results.collect import load_results
 from tests.commands.cli import QUICK, run, start, told
 
 SWEEP = ("-m", *QUICK[:-1], "num_samples=2", "gen_len=4,5,6,7,8")
@@ -43,7 +43,7 @@ def test_a_finished_job_is_skipped_and_resume_false_starts_over(tmp_path: Path) 
 
 
 def test_a_changed_head_under_the_same_path_is_refused(tmp_path: Path) -> None:
-    head = shutil.copytree(ASSETS / "eagle3", tmp_path / "head")
+    head = shutil.copytree(assets.EAGLE3, tmp_path / "head")
     arguments = (*QUICK, "num_samples=1", "drafter=eagle3", f"drafter.path={head}")
     assert run(tmp_path, *arguments) == 0
     settings = json.loads((head / "config.json").read_text())

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from eagle_bench import load_results
+from eagle_bench import assets
+from eagle_bench.results.collect import load_results
 from eagle_bench.run import main
-from eagle_bench.schema import ASSETS
 from tests.commands.cli import call
 
 QUICK = ("tracker=none", "num_samples=2", "gen_len=12", "stop=length", "threads=1")
@@ -146,7 +146,7 @@ def test_the_embedded_draft_model_drafts(tmp_path: Path) -> None:
 
 def short_draft_model(folder: Path, positions: int) -> Path:
     """The embedded draft model, made for so many positions only."""
-    shutil.copytree(ASSETS / "draft_model", folder)
+    shutil.copytree(assets.DRAFT_MODEL, folder)
     settings = json.loads((folder / "config.json").read_text())
     settings["max_position_embeddings"] = positions
     (folder / "config.json").write_text(json.dumps(settings))

@@ -10,11 +10,14 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
+from eagle_bench import assets
+from eagle_bench.drafters.heads.config import (
+    HeadConfig,
+    MLAConfig,
+)
 from eagle_bench.drafters.heads.export import save_head
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.run import main
-from eagle_bench.schema import ASSETS
 
 HIDDEN, VOCAB, DRAFT = 64, 768, 256
 
@@ -35,7 +38,7 @@ def target(tmp_path: Path) -> Path:
     )
     Qwen2ForCausalLM(config).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(ASSETS / "target" / name, folder)
+        shutil.copy(assets.TARGET / name, folder)
     return folder
 
 

@@ -12,10 +12,14 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import open_dict, read_write
 
-from eagle_bench import schema
-from eagle_bench.config import Output
+from eagle_bench.config.values import Output
+from eagle_bench.launch import registry as schema
+from eagle_bench.launch.sweep import (
+    SWEEP,
+    SweepCallback,
+    planned_jobs,
+)
 from eagle_bench.run import main
-from eagle_bench.sweep import SWEEP, SweepCallback, planned_jobs
 from tests.commands.cli import QUICK, run
 
 

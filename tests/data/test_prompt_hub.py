@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 
-from eagle_bench.config import DatasetConfig
+from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.errors import UserError
 

@@ -14,11 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eagle_bench.config import DatasetConfig
-from eagle_bench.data import loader
+from eagle_bench import assets
+from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.data.fields import PLACEHOLDER
 from eagle_bench.data.loader import load_prompts
-from eagle_bench.data.prompt import Prompt, PromptSet
+from eagle_bench.data.prompt import (
+    Prompt,
+    PromptSet,
+)
 from eagle_bench.errors import UserError
 
 SPEC_BENCH = Path(__file__).parents[3] / "shared" / "data" / "spec_bench" / "question.jsonl"
@@ -128,7 +131,7 @@ def test_placeholders_are_counted(tmp_path: Path) -> None:
 def test_the_embedded_set_is_read_when_nothing_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loader, "EMBEDDED", jsonl(tmp_path, ROWS))
+    monkeypatch.setattr(assets, "PROMPTS", jsonl(tmp_path, ROWS))
     found = load_prompts(DatasetConfig(name="embedded"), 2, 0)
     assert (found.name, ids(found)) == ("embedded", ["0", "1"])
 

@@ -9,9 +9,9 @@ import tiny_world as world
 import torch
 from torch import Tensor
 
-from eagle_bench.decoding.generation import Request
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.models.cache import KVCache
+from eagle_bench.records.generation import Request
 
 REQUESTS = [
     Request(str(seed), world.prompt_of(seed, length), gen_len)

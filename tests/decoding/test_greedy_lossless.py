@@ -11,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import POSITIONS
 
-from eagle_bench.config import Proposal
-from eagle_bench.decoding.generation import Generation, Request
+from eagle_bench.config.values import Proposal
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.method import Proposing
 from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.decoding.two_pass import TwoPass
 from eagle_bench.drafters.nothing import NoDrafter
+from eagle_bench.records.generation import (
+    Generation,
+    Request,
+)
 
 PAIRS = [
     *product(world.BRANCHING, world.CHAINS + world.TREES),

@@ -12,15 +12,20 @@ import torch
 from tiny_models import CPU, VOCAB, WIDTH, lean_target, tiny_model
 from torch.nn.functional import cross_entropy
 
-from eagle_bench.config import AdaptiveConfig, AdaptiveRule, Proposal
-from eagle_bench.decoding.generation import Generation, Request
+from eagle_bench.config.decoding import AdaptiveConfig
+from eagle_bench.config.values import (
+    AdaptiveRule,
+    Proposal,
+)
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.adaptive import Adaptive
-from eagle_bench.decoding.methods.method import Method, Proposing
+from eagle_bench.decoding.methods.method import (
+    Method,
+    Proposing,
+)
 from eagle_bench.decoding.methods.static_tree import StaticTree
 from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.decoding.one_pass import OnePass
-from eagle_bench.decoding.sampling import Sampling
 from eagle_bench.drafters.draft_model import DraftModelDrafter
 from eagle_bench.drafters.eagle3 import Eagle3Drafter
 from eagle_bench.drafters.heads.config import HeadConfig
@@ -31,6 +36,11 @@ from eagle_bench.drafters.prompt_lookup import PromptLookupDrafter
 from eagle_bench.drafters.random import RandomDrafter
 from eagle_bench.models.cache import KVCache
 from eagle_bench.models.lean_target import LeanTarget
+from eagle_bench.models.sampling import Sampling
+from eagle_bench.records.generation import (
+    Generation,
+    Request,
+)
 
 GREEDY = Sampling()
 DRAFT_VOCAB = 40

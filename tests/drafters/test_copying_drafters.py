@@ -9,10 +9,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eagle_bench.decoding.pick import Best, Drawn
-from eagle_bench.decoding.sampling import Sampling
 from eagle_bench.drafters.draft_model import DraftModelDrafter
-from eagle_bench.drafters.prompt_lookup import LONGEST_COPY, PromptLookupDrafter
+from eagle_bench.drafters.pick import (
+    Best,
+    Drawn,
+)
+from eagle_bench.drafters.prompt_lookup import (
+    LONGEST_COPY,
+    PromptLookupDrafter,
+)
+from eagle_bench.models.sampling import Sampling
 
 CPU = torch.device("cpu")
 

@@ -5,30 +5,38 @@ from pathlib import Path
 import pytest
 import torch
 
-from eagle_bench.config import (
-    Attention,
+from eagle_bench import assets
+from eagle_bench.config.dataset import DatasetConfig
+from eagle_bench.config.decoding import (
     ChainConfig,
-    DatasetConfig,
     DecodingConfig,
-    DType,
-    Eagle3Config,
-    ModelConfig,
-    Proposal,
     TreeConfig,
 )
-from eagle_bench.data.chat import chat_format, opening
+from eagle_bench.config.drafter import Eagle3Config
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.values import (
+    Attention,
+    DType,
+    Proposal,
+)
+from eagle_bench.data.chat import (
+    chat_format,
+    opening,
+)
 from eagle_bench.data.loader import load_prompts
-from eagle_bench.decoding.generation import Request
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.method import Proposing
 from eagle_bench.decoding.methods.tree import Tree
-from eagle_bench.decoding.sampling import Sampling
 from eagle_bench.drafters.build import build_drafter
-from eagle_bench.drafters.heads.export import ARCHITECTURES, save_head
-from eagle_bench.drafters.heads.formats import load_head
+from eagle_bench.drafters.heads.export import (
+    ARCHITECTURES,
+    save_head,
+)
+from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.models.load import load_target
+from eagle_bench.models.sampling import Sampling
 from eagle_bench.models.target import Target
-from eagle_bench.schema import ASSETS
+from eagle_bench.records.generation import Request
 
 CHAIN = ChainConfig(name="chain", draft_len=4)
 TREE = TreeConfig(name="tree", depth=4, top_k=3, num_draft_tokens=10)
@@ -38,7 +46,7 @@ LAYOUTS = sorted(set(ARCHITECTURES) - {"eagle1", "safeailab"})
 @pytest.fixture(scope="module")
 def target() -> Target:
     model = ModelConfig(name="embedded")
-    return load_target(model, ASSETS / "target", DType.float32, torch.device("cpu"))
+    return load_target(model, DType.float32, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +60,7 @@ def speak(
     target: Target, requests: list[Request], decoding: DecodingConfig, drafter: Eagle3Config
 ) -> list[tuple[list[int], list[int]]]:
     """(tokens, accept lengths) of each request through the loop of a run."""
-    built = build_drafter(drafter, decoding, target, ASSETS, DType.float32)
+    built = build_drafter(drafter, decoding, target, DType.float32)
     greedy = Sampling()
     proposing = Proposing(Proposal.greedy, greedy)
     if isinstance(decoding, TreeConfig):
@@ -87,7 +95,7 @@ def test_every_layout_decodes_alike(
     tmp_path: Path,
 ) -> None:
     decoding, said = expected
-    head = load_head(str(ASSETS / "eagle3")).head
+    head = load_head(str(assets.EAGLE3)).head
     folder = save_head(head, tmp_path / "head", layout, pickled=pickled)
     drafter = Eagle3Config(name="eagle3", path=str(folder))
     assert speak(target, requests, decoding, drafter) == said
@@ -100,7 +108,7 @@ def test_a_separate_vocabulary_map_decodes_alike(
     tmp_path: Path,
 ) -> None:
     decoding, said = expected
-    head = load_head(str(ASSETS / "eagle3")).head
+    head = load_head(str(assets.EAGLE3)).head
     mapping = tmp_path / "mapping.pt"
     torch.save({"d2t": head.d2t, "t2d": head.t2d}, mapping)
     assert head.d2t is not None

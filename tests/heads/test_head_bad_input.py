@@ -14,7 +14,7 @@ import torch
 from head_maker import DRAFT, HIDDEN, VOCAB, Tiny, tiny
 
 from eagle_bench.drafters.heads.export import save_head
-from eagle_bench.drafters.heads.formats import load_head
+from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.errors import UserError
 
 

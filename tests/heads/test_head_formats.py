@@ -15,8 +15,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from eagle_bench.drafters.heads.export import save_head
-from eagle_bench.drafters.heads.formats import LoadedHead, load_head
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.heads.load import (
+    LoadedHead,
+    load_head,
+)
 
 
 @dataclass

@@ -10,8 +10,8 @@ import pytest
 import torch
 from head_maker import HIDDEN, VOCAB, Tiny, tiny, tiny_eagle1
 
-from eagle_bench.config import Attention
-from eagle_bench.drafters.heads.formats import load_head
+from eagle_bench.config.values import Attention
+from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.models.cache import KVCache
 
 TOKENS, STEPS, OFFSET = 6, 3, 5

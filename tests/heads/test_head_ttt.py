@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from eagle_bench.drafters.heads.formats import load_head
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.models.cache import KVCache
 
 

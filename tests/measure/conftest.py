@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eagle_bench.measure.rows import GenerationRow
+from eagle_bench.records.rows import GenerationRow
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 

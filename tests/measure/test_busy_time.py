@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_bench.measure.busy import shared_s
+from eagle_bench.figures.busy import shared_s
 
 interval = st.tuples(st.integers(0, 30), st.integers(0, 15))
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_bench.measure.derive import shorten
-from eagle_bench.measure.rows import RoundRow
+from eagle_bench.figures.derive import shorten
+from eagle_bench.records.rows import RoundRow
 
 
 @given(

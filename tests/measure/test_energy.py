@@ -9,7 +9,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from eagle_bench.measure.energy import energy_meter, shares_j
+from eagle_bench.machine.energy import (
+    energy_meter,
+    shares_j,
+)
 
 CPU = torch.device("cpu")
 

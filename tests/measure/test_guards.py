@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 
-from eagle_bench.measure.figures import summarise
-from eagle_bench.measure.guards import check, unique_bigram_share
-from eagle_bench.measure.lossless import compare, grade_divergences
-from eagle_bench.measure.rows import GenerationRow
+from eagle_bench.figures.guards import (
+    check,
+    unique_bigram_share,
+)
+from eagle_bench.figures.lossless import (
+    compare,
+    grade_divergences,
+)
+from eagle_bench.figures.summary import summarise
+from eagle_bench.records.rows import GenerationRow
 
 CLEAN = {
     "threads": 2,

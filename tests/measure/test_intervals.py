@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eagle_bench.measure.statistics import (
+from eagle_bench.figures.statistics import (
     Sampling,
     cluster_interval,
     drift,

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from eagle_bench.config import (
+from eagle_bench.config.dataset import DatasetConfig
+from eagle_bench.config.decoding import (
     ChainConfig,
-    DatasetConfig,
-    DrafterConfig,
-    ModelConfig,
-    RunConfig,
-    TrackerConfig,
     TreeConfig,
 )
+from eagle_bench.config.drafter import DrafterConfig
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.run import RunConfig
+from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.decoding.build import build_speculative
-from eagle_bench.decoding.generation import Request
 from eagle_bench.measure.memory import memory_parts
+from eagle_bench.records.generation import Request
 from tests.decoding import tiny_world as tiny
 
 GEN_LEN = 12

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from eagle_bench.decoding.clock import PhaseClock
+from eagle_bench.machine.clock import PhaseClock
 from eagle_bench.measure.phases import in_words
-from eagle_bench.results.rowfiles import PHASES_PARQUET
+from eagle_bench.records.rowfiles import PHASES_PARQUET
 from eagle_bench.run import main
 
 

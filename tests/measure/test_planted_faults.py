@@ -16,25 +16,26 @@ import psutil
 import pytest
 import torch
 
-from eagle_bench.config import (
-    ChainConfig,
-    DatasetConfig,
-    Eagle3Config,
-    MeasureConfig,
-    ModelConfig,
-    RunConfig,
-    Stop,
-    TrackerConfig,
-)
+from eagle_bench.config.dataset import DatasetConfig
+from eagle_bench.config.decoding import ChainConfig
+from eagle_bench.config.drafter import Eagle3Config
+from eagle_bench.config.measure import MeasureConfig
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.run import RunConfig
+from eagle_bench.config.tracker import TrackerConfig
+from eagle_bench.config.values import Stop
 from eagle_bench.decoding import loop
 from eagle_bench.decoding.accept import accept_greedy
 from eagle_bench.decoding.loop import Decoder
+from eagle_bench.engines.session import (
+    Loader,
+    Session,
+)
 from eagle_bench.errors import RunFailure
 from eagle_bench.measure import benchmark
 from eagle_bench.measure.job import run_job
-from eagle_bench.measure.rows import GenerationRow
-from eagle_bench.measure.session import Loader, Session
 from eagle_bench.models.target import Step
+from eagle_bench.records.rows import GenerationRow
 
 PROMPTS = 5
 NEAR = 2.0

@@ -9,16 +9,29 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from eagle_bench.config import DatasetConfig, DType, Eagle3Config, ModelConfig
-from eagle_bench.data.chat import chat_format, opening
+from eagle_bench import assets
+from eagle_bench.config.dataset import DatasetConfig
+from eagle_bench.config.drafter import Eagle3Config
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.values import DType
+from eagle_bench.data.chat import (
+    chat_format,
+    opening,
+)
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.drafters.build import load_eagle_head
 from eagle_bench.errors import UserError
-from eagle_bench.inspect import inspect, parse
-from eagle_bench.measure.preflight import PROMPTS, Preflight, preflight
+from eagle_bench.inspect import (
+    inspect,
+    parse,
+)
+from eagle_bench.measure.probe.preflight import (
+    PROMPTS,
+    Preflight,
+    preflight,
+)
 from eagle_bench.models.load import load_target
 from eagle_bench.models.target import Target
-from eagle_bench.schema import ASSETS
 
 WEIGHTS = "model.safetensors"
 
@@ -26,7 +39,7 @@ WEIGHTS = "model.safetensors"
 @pytest.fixture(scope="module")
 def target() -> Target:
     model = ModelConfig(name="embedded")
-    return load_target(model, ASSETS / "target", DType.float32, torch.device("cpu"))
+    return load_target(model, DType.float32, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +51,13 @@ def prompts(target: Target) -> list[list[int]]:
 
 def ask(target: Target, prompts: list[list[int]], **settings: Any) -> Preflight:
     """The pre-flight of the embedded head, or of `path`, with settings of the drafter."""
-    head = load_eagle_head(Eagle3Config(name="embedded", **settings), target, ASSETS).head
+    head = load_eagle_head(Eagle3Config(name="embedded", **settings), target).head
     return preflight(head, target, prompts)
 
 
 def relabelled(folder: Path, **changes: object) -> Path:
     """A copy of the embedded head whose config.json says something else."""
-    shutil.copytree(ASSETS / "eagle3", folder)
+    shutil.copytree(assets.EAGLE3, folder)
     file = folder / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
     return folder
@@ -119,7 +132,7 @@ def test_a_dropped_vocabulary_map(target: Target, prompts: list[list[int]], tmp_
 
 
 def test_a_head_that_knows_nothing(target: Target, prompts: list[list[int]]) -> None:
-    head = load_eagle_head(Eagle3Config(name="embedded"), target, ASSETS).head
+    head = load_eagle_head(Eagle3Config(name="embedded"), target).head
     torch.manual_seed(0)
     for weight in head.parameters():
         torch.nn.init.normal_(weight, std=0.05)
@@ -130,7 +143,7 @@ def test_a_head_that_knows_nothing(target: Target, prompts: list[list[int]]) -> 
 
 def test_inspect_says_what_the_preflight_found(tmp_path: Path) -> None:
     folder = relabelled(tmp_path / "head", rope_theta=1e6, rope_parameters=None)
-    words = [f"drafter.path={folder}", f"model.path={ASSETS / 'target'}"]
+    words = [f"drafter.path={folder}", f"model.path={assets.TARGET}"]
     asked = inspect(parse(words))["preflight"]
     assert asked["verdict"] == "misread"
     assert asked["sentence"].endswith("set drafter.rope_theta=10000.")

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from eagle_bench.measure import provenance
-from eagle_bench.measure.guards import throttled
+from eagle_bench.figures.machine_guards import throttled
+from eagle_bench.machine import provenance
 
 
 def git(folder, *arguments):

@@ -11,28 +11,42 @@ import numpy as np
 import pytest
 import torch
 
-from eagle_bench.config import (
-    DatasetConfig,
+from eagle_bench.config.dataset import DatasetConfig
+from eagle_bench.config.drafter import (
     DrafterConfig,
     DraftModelConfig,
     Eagle3Config,
-    ModelConfig,
     PromptLookupConfig,
 )
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.pair import (
+    ProxyConfig,
+    Text,
+)
+from eagle_bench.config.training import Eagle3TrainingConfig
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.decoding.build import build_speculative
-from eagle_bench.decoding.generation import Generation, Request, Round
 from eagle_bench.drafters.heads.ttt import use_ttt_attention
+from eagle_bench.engines.session import (
+    Loader,
+    Session,
+)
 from eagle_bench.errors import UserError
-from eagle_bench.measure.passages import Passage, make_passages
-from eagle_bench.measure.proxy import run_proxy
-from eagle_bench.measure.proxy_figures import compare
-from eagle_bench.measure.session import Loader, Session
-from eagle_bench.measure.statistics import Sampling
-from eagle_bench.measure.teacher_forced import Forced, force, speaker
+from eagle_bench.figures.judged import Forced, Passage
+from eagle_bench.figures.proxy import compare
+from eagle_bench.figures.statistics import Sampling
+from eagle_bench.measure.probe.passages import make_passages
+from eagle_bench.measure.probe.proxy import run_proxy
+from eagle_bench.measure.probe.teacher_forced import (
+    force,
+    speaker,
+)
 from eagle_bench.models.cache import KVCache
-from eagle_bench.pair_config import ProxyConfig, Text
-from eagle_bench.training.config import Eagle3TrainingConfig
+from eagle_bench.records.generation import (
+    Generation,
+    Request,
+    Round,
+)
 from eagle_bench.training.eagle3 import ttt_loss
 
 STEPS = 4

@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eagle_bench.config import (
-    AUTO,
-    ChainConfig,
-    DatasetConfig,
-    DrafterConfig,
-    MeasureConfig,
-    ModelConfig,
-    RunConfig,
-    TrackerConfig,
+from eagle_bench.config.dataset import DatasetConfig
+from eagle_bench.config.decoding import ChainConfig
+from eagle_bench.config.drafter import DrafterConfig
+from eagle_bench.config.measure import MeasureConfig
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.run import RunConfig
+from eagle_bench.config.tracker import TrackerConfig
+from eagle_bench.config.values import AUTO
+from eagle_bench.figures.repeats import (
+    Decision,
+    decide,
+    noise_share,
 )
-from eagle_bench.measure.repeats import Decision, decide, noise_share
-from eagle_bench.measure.rows import GenerationRow
+from eagle_bench.records.rows import GenerationRow
 
 Rows = Callable[..., list[GenerationRow]]
 

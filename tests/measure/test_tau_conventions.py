@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from eagle_bench.measure.frame import frame
-from eagle_bench.measure.tau import taus
+from eagle_bench.figures.frame import frame
+from eagle_bench.figures.tau import taus
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-we-measure.md"
 

@@ -14,17 +14,17 @@ import torch
 import transformers
 from tiny_models import CPU, VOCAB, generic_target
 
-from eagle_bench.config import Proposal
-from eagle_bench.decoding.generation import Request
+from eagle_bench.config.values import Proposal
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.method import Proposing
 from eagle_bench.decoding.methods.tree import Tree
-from eagle_bench.decoding.sampling import Sampling
 from eagle_bench.drafters.draft_model import DraftModelDrafter
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.drafters.nothing import NoDrafter
 from eagle_bench.drafters.random import RandomDrafter
+from eagle_bench.models.sampling import Sampling
 from eagle_bench.models.transformers_target import TransformersTarget
+from eagle_bench.records.generation import Request
 
 NEW = 14
 SIZES = {

@@ -11,11 +11,15 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM
 
-from eagle_bench import load_results
-from eagle_bench.config import Attention, DType, ModelConfig
+from eagle_bench import assets
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.values import (
+    Attention,
+    DType,
+)
 from eagle_bench.errors import UserError
 from eagle_bench.models.load import load_target
-from eagle_bench.schema import ASSETS
+from eagle_bench.results.collect import load_results
 from tests.commands.cli import call
 
 Launcher = Callable[..., subprocess.CompletedProcess[str]]
@@ -41,7 +45,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copy(ASSETS / "target" / name, folder)
+        shutil.copy(assets.TARGET / name, folder)
     return folder
 
 
@@ -85,7 +89,7 @@ def test_a_recurrent_target_is_refused(saved: Path, tmp_path: Path) -> None:
         shutil.copy(saved / name, folder)
     model = ModelConfig(name="local", path=str(folder), attention=Attention.eager)
     with pytest.raises(UserError, match="recurrent state cannot be rolled back"):
-        load_target(model, ASSETS / "target", DType.float32, torch.device("cpu"))
+        load_target(model, DType.float32, torch.device("cpu"))
 
 
 def test_a_quantised_target_without_its_package_is_refused(saved: Path, tmp_path: Path) -> None:
@@ -96,4 +100,4 @@ def test_a_quantised_target_without_its_package_is_refused(saved: Path, tmp_path
     (folder / "config.json").write_text(json.dumps(settings))
     model = ModelConfig(name="local", path=str(folder))
     with pytest.raises(UserError, match="the weights cannot be loaded"):
-        load_target(model, ASSETS / "target", DType.float32, torch.device("cpu"))
+        load_target(model, DType.float32, torch.device("cpu"))

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from eagle_bench.records.store import RunFolder
 from eagle_bench.report import main
-from eagle_bench.results.store import RunFolder
 from tests.results.conftest import (
     Simulation,
     config,

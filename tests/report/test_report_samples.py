@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from eagle_bench.measure.rows import GenerationRow
+from eagle_bench.records.rows import GenerationRow
 from eagle_bench.results.report.pieces import split
-from eagle_bench.results.report.samples import choose, origins
+from eagle_bench.results.report.samples import (
+    choose,
+    origins,
+)
 from tests.report.conftest import Element
 from tests.results.conftest import Finish, Simulation
 

@@ -14,8 +14,8 @@ import pytest
 import wandb
 
 from eagle_bench.dashboard import main
+from eagle_bench.results.charts.files import plot_sweep
 from eagle_bench.results.flatten import flatten
-from eagle_bench.results.plots import plot_sweep
 from eagle_bench.results.trackers.curves import curve_point
 
 KEY = "0" * 40

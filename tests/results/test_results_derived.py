@@ -10,14 +10,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from eagle_bench.measure.derive import shorten
-from eagle_bench.measure.figures import summarise
-from eagle_bench.measure.lossless import compare
-from eagle_bench.measure.rows import GenerationRow
-from eagle_bench.results.derived import derived_figures, write_derived
-from eagle_bench.results.job import Job
-from eagle_bench.results.report.sweep_charts import sweep_charts
-from eagle_bench.results.store import RunFolder
+from eagle_bench.figures.derive import shorten
+from eagle_bench.figures.lossless import compare
+from eagle_bench.figures.summary import summarise
+from eagle_bench.records.job import Job
+from eagle_bench.records.rows import GenerationRow
+from eagle_bench.records.store import RunFolder
+from eagle_bench.results.charts.sweep import sweep_charts
+from eagle_bench.results.derived import (
+    derived_figures,
+    write_derived,
+)
 
 LONG = 96
 Write = Callable[..., Job]

@@ -9,10 +9,17 @@ import matplotlib.figure
 import pytest
 from matplotlib.container import BarContainer
 
-from eagle_bench.results.bars import Bar, BarChart, draw_bars
-from eagle_bench.results.find import find_jobs
-from eagle_bench.results.job import Job
-from eagle_bench.results.plots import plot_run, plot_sweep
+from eagle_bench.records.find import find_jobs
+from eagle_bench.records.job import Job
+from eagle_bench.results.charts.files import (
+    plot_run,
+    plot_sweep,
+)
+from eagle_bench.results.charts.png import (
+    Bar,
+    BarChart,
+    draw_bars,
+)
 
 
 @pytest.fixture
@@ -90,7 +97,7 @@ def test_jobs_without_figures_are_left_out(tmp_path):
 
 
 IMPORTED = """
-import sys, eagle_bench.results.plots, eagle_bench.results.store
+import sys, eagle_bench.results.charts.files, eagle_bench.records.store
 print([name for name in ("matplotlib", "torch", "wandb", "hydra") if name in sys.modules])
 """
 

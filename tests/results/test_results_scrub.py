@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_bench.results.scrub import scrub
-from eagle_bench.results.store import RunFolder
+from eagle_bench.records.scrub import scrub
+from eagle_bench.records.store import RunFolder
 
 SECRET = "s3cr3t-Value-0123456789"
 

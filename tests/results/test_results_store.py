@@ -14,15 +14,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eagle_bench.errors import RunFailure, UserError
-from eagle_bench.results import atomic
-from eagle_bench.results.identity import config_hash
-from eagle_bench.results.store import RunFolder
+from eagle_bench.errors import (
+    RunFailure,
+    UserError,
+)
+from eagle_bench.records import atomic
+from eagle_bench.records.identity import config_hash
+from eagle_bench.records.store import RunFolder
 
 WRITER = """
 import itertools, sys
 from eagle_bench.measure.rows import GenerationRow
-from eagle_bench.results.store import RunFolder
+from eagle_bench.records.store import RunFolder
 
 with RunFolder(sys.argv[1]) as run:
     for i in itertools.count():
@@ -146,7 +149,7 @@ def test_numbers_json_does_not_know(tmp_path, config):
 
 def test_a_second_process_is_refused_until_the_first_ends(tmp_path):
     script = (
-        "import sys, time\nfrom eagle_bench.results.store import RunFolder\n"
+        "import sys, time\nfrom eagle_bench.records.store import RunFolder\n"
         "with RunFolder(sys.argv[1]):\n    print('in', flush=True)\n    time.sleep(60)\n"
     )
     process = subprocess.Popen(

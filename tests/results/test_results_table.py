@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from eagle_bench.results.job import Job
-from eagle_bench.results.render import TerminalTable, render_markdown
-from eagle_bench.results.table import Table, category_table, job_table
+from eagle_bench.records.job import Job
+from eagle_bench.results.tables.jobs import (
+    category_table,
+    job_table,
+)
+from eagle_bench.results.tables.render import (
+    TerminalTable,
+    render_markdown,
+)
+from eagle_bench.results.tables.table import Table
 
 SUMMARY = {
     "gen_len": 128,

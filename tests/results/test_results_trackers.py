@@ -9,10 +9,13 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from eagle_bench.config import TrackerConfig
+from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.errors import UserError
-from eagle_bench.results.trackers.tracker import TRACKERS, make_tracker
-from eagle_bench.schema import CONF, register
+from eagle_bench.launch.registry import (
+    CONF,
+    register,
+)
+from eagle_bench.results.trackers.build import TRACKERS, make_tracker
 
 
 def test_tensorboard_holds_the_curves(tmp_path, record, sweep_record, secret):

@@ -14,12 +14,16 @@ from threading import Thread
 import pytest
 import wandb
 
-from eagle_bench.config import TrackerConfig
-from eagle_bench.results.job import read_job
-from eagle_bench.results.store import RunFolder
-from eagle_bench.results.table import job_table
+from eagle_bench.config.tracker import TrackerConfig
+from eagle_bench.records.job import read_job
+from eagle_bench.records.store import RunFolder
+from eagle_bench.results.tables.jobs import job_table
 from eagle_bench.results.trackers import wandb_tracker
-from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord, make_tracker
+from eagle_bench.results.trackers.build import make_tracker
+from eagle_bench.results.trackers.tracker import (
+    JobRecord,
+    SweepRecord,
+)
 
 
 def wandb_runs(folder: Path) -> list[dict]:

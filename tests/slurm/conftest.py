@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from eagle_bench import load_results
+from eagle_bench.results.collect import load_results
 
 TINY = ("tracker=none", "threads=1", "measure.preflight=false", "measure.warmup_max=1")
 LAUNCHER = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")

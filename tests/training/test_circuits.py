@@ -5,8 +5,8 @@ import random
 import pytest
 import torch
 
+from eagle_bench.config.training import TargetTrainingConfig
 from eagle_bench.errors import UserError
-from eagle_bench.training.config import TargetTrainingConfig
 from eagle_bench.training.corpus import copy_drill
 from eagle_bench.training.target import build
 

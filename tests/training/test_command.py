@@ -10,9 +10,15 @@ from pathlib import Path
 import pytest
 from conftest import call
 
-from eagle_bench.command import hydra_command
-from eagle_bench.errors import RunFailure, UserError
-from eagle_bench.training.config import TargetTrainingConfig, TrainConfig
+from eagle_bench.config.training import (
+    TargetTrainingConfig,
+    TrainConfig,
+)
+from eagle_bench.errors import (
+    RunFailure,
+    UserError,
+)
+from eagle_bench.launch.command import hydra_command
 
 BUDGET = 10.0
 """CPU time over that of importing what composes the settings, on this machine, now."""
@@ -155,7 +161,7 @@ def test_answers_at_once_without_torch(arguments: list[str], tmp_path: Path) -> 
     done, cpu_s = timed("-X", "importtime", "-m", "eagle_bench.train", *arguments)
     assert "num_layers: 20" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "eagle_bench.training.config" in imported
+    assert "eagle_bench.config.training" in imported
     assert not imported & {"torch", "transformers", "numpy", "pandas", "matplotlib"}
     assert cpu_s < BUDGET * least_s
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from eagle_bench.training.config import TargetTrainingConfig
+from eagle_bench.config.training import TargetTrainingConfig
 from eagle_bench.training.growth import grow
 from eagle_bench.training.target import build
 

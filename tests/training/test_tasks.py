@@ -7,7 +7,8 @@ from statistics import median
 
 import pytest
 
-from eagle_bench.training.tasks import FAMILIES, Task, correct, make_task, split_key
+from eagle_bench.training.tasks import FAMILIES, correct, make_task
+from eagle_bench.training.tasks.task import Task, split_key
 
 DRAWS = 200
 

@@ -13,7 +13,7 @@ from conftest import BUDGET, HEAD, TARGET, call, steps
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eagle_bench import train
-from eagle_bench.drafters.heads.formats import load_head
+from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.training.loop import Trainer
 
 

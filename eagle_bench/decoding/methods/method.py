@@ -8,11 +8,15 @@ from typing import Protocol
 
 import numpy as np
 
-from eagle_bench.config import Proposal
+from eagle_bench.config.values import Proposal
 from eagle_bench.decoding.draft import Draft
-from eagle_bench.decoding.pick import Best, Drawn, Pick
-from eagle_bench.decoding.sampling import Sampling
 from eagle_bench.drafters.drafter import Drafter
+from eagle_bench.drafters.pick import (
+    Best,
+    Drawn,
+    Pick,
+)
+from eagle_bench.models.sampling import Sampling
 
 Streams = Sequence[np.random.Generator]
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 
-from eagle_bench.config import Attention
+from eagle_bench.config.values import Attention
 
 Kernel = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """`(q [B, heads, T, D], k, v [B, kv_heads, S, D], mask [B or 1, 1, T, S] or None) -> like q`;

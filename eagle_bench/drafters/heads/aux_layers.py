@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eagle_bench.drafters.heads.tables import Format
+from eagle_bench.drafters.heads.formats import Format
 from eagle_bench.errors import UserError
 from eagle_bench.models.target import default_aux_layers
 

@@ -12,10 +12,17 @@ from torch import Tensor
 
 from eagle_bench.drafters.heads.aux_layers import KEY
 from eagle_bench.drafters.heads.config import HeadConfig
-from eagle_bench.drafters.heads.folder import PICKLE, SAFETENSORS
+from eagle_bench.drafters.heads.folder import (
+    PICKLE,
+    SAFETENSORS,
+)
+from eagle_bench.drafters.heads.formats import (
+    FORMATS,
+    by_name,
+    format_name,
+)
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.parse import FLAGS
-from eagle_bench.drafters.heads.tables import FORMATS, by_name, format_name
 from eagle_bench.drafters.heads.weightmap import split
 from eagle_bench.errors import UserError
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from eagle_bench.config import Attention
+from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.config import HeadConfig
-from eagle_bench.drafters.heads.layer import Cache, Layer, RMSNorm
+from eagle_bench.drafters.heads.layer import (
+    Cache,
+    Layer,
+    RMSNorm,
+)
 from eagle_bench.drafters.heads.rope import Rope
 
 

@@ -12,8 +12,12 @@ from typing import Any
 
 from torch import Tensor
 
-from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig, RopeConfig
-from eagle_bench.drafters.heads.tables import Format
+from eagle_bench.drafters.heads.config import (
+    HeadConfig,
+    MLAConfig,
+    RopeConfig,
+)
+from eagle_bench.drafters.heads.formats import Format
 from eagle_bench.errors import UserError
 
 SIZES = ("hidden_size", "num_attention_heads", "intermediate_size", "vocab_size")

@@ -8,11 +8,26 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from eagle_bench.config import ChainConfig, DecodingConfig, RunConfig
-from eagle_bench.decoding.build import build_baseline, build_speculative
-from eagle_bench.decoding.clock import NoPhases, PhaseClock
-from eagle_bench.decoding.loop import Arm, Decoder
-from eagle_bench.measure.cost.outlook import depths, of_depth, timed_lengths
+from eagle_bench.config.decoding import (
+    ChainConfig,
+    DecodingConfig,
+)
+from eagle_bench.config.run import RunConfig
+from eagle_bench.decoding.build import (
+    build_baseline,
+    build_speculative,
+)
+from eagle_bench.decoding.loop import Decoder
+from eagle_bench.engines.session import Session
+from eagle_bench.machine.clock import (
+    NoPhases,
+    PhaseClock,
+)
+from eagle_bench.measure.cost.outlook import (
+    depths,
+    of_depth,
+    timed_lengths,
+)
 from eagle_bench.measure.cost.parts import (
     Parts,
     Place,
@@ -22,7 +37,7 @@ from eagle_bench.measure.cost.parts import (
     time_verifications,
 )
 from eagle_bench.measure.cost.roofline import roofline
-from eagle_bench.measure.session import Session
+from eagle_bench.records.generation import Arm
 
 
 class Bench:

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from eagle_bench.decoding.clock import synchronizer
 from eagle_bench.errors import RunFailure
-from eagle_bench.measure.provenance import cpu_model
-from eagle_bench.results.atomic import write_text
+from eagle_bench.machine.clock import synchronizer
+from eagle_bench.machine.provenance import cpu_model
+from eagle_bench.records.atomic import write_text
 
 READ_BYTES, READ_BYTES_GPU = 256 << 20, 1 << 30
 """More than a cache holds."""

@@ -10,7 +10,11 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from eagle_bench.measure.cost.device_speed import DeviceSpeed, device_name, device_speed
+from eagle_bench.measure.cost.device_speed import (
+    DeviceSpeed,
+    device_name,
+    device_speed,
+)
 from eagle_bench.models.cache import KVCache
 from eagle_bench.models.target import Target
 

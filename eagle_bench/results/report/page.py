@@ -10,21 +10,35 @@ from typing import Any
 
 import pandas as pd
 
-from eagle_bench.results.find import Found
+from eagle_bench.records.find import Found
+from eagle_bench.records.job import Job
+from eagle_bench.records.rowfiles import read_generations
+from eagle_bench.results.charts.cost import cost_charts
+from eagle_bench.results.charts.job import job_charts
+from eagle_bench.results.charts.naming import distinct_names
+from eagle_bench.results.charts.svg import Chart
+from eagle_bench.results.charts.sweep import sweep_charts
 from eagle_bench.results.flatten import flatten
-from eagle_bench.results.job import Job
-from eagle_bench.results.report.chart import Chart
-from eagle_bench.results.report.cost_charts import cost_charts
 from eagle_bench.results.report.definitions import DEFINITIONS
-from eagle_bench.results.report.job_charts import job_charts
-from eagle_bench.results.report.naming import distinct_names
 from eagle_bench.results.report.pieces import decoder
-from eagle_bench.results.report.samples import Samples, choose
-from eagle_bench.results.report.sweep_charts import sweep_charts
-from eagle_bench.results.report.words import job_words, sweep_words
-from eagle_bench.results.rowfiles import read_generations
-from eagle_bench.results.swept import GEN_LEN, sort_jobs, swept_keys
-from eagle_bench.results.table import Table, category_table, job_table
+from eagle_bench.results.report.samples import (
+    Samples,
+    choose,
+)
+from eagle_bench.results.report.words import (
+    job_words,
+    sweep_words,
+)
+from eagle_bench.results.swept import (
+    GEN_LEN,
+    sort_jobs,
+    swept_keys,
+)
+from eagle_bench.results.tables.jobs import (
+    category_table,
+    job_table,
+)
+from eagle_bench.results.tables.table import Table
 
 RUN_SAMPLES = 3
 SWEEP_SAMPLES = 1

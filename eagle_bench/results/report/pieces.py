@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eagle_bench.results.job import Job
-from eagle_bench.schema import ASSETS
+from eagle_bench import assets
+from eagle_bench.records.job import Job
 
 EMBEDDED = "embedded"
 BROKEN = "\ufffd"
@@ -22,7 +22,7 @@ def decoder(job: Job) -> Decode | None:
     model: dict[str, Any] = job.config.get("model") or {}
     path = model.get("path")
     if path is None and model.get("name") == EMBEDDED:
-        path = str(ASSETS / "target")
+        path = str(assets.TARGET)
     return None if path is None else _load(path, model.get("revision"))
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eagle_bench.measure.frame import frame
-from eagle_bench.measure.pairing import pair
-from eagle_bench.measure.rows import GenerationRow
-from eagle_bench.results.report.pieces import Decode, split
+from eagle_bench.figures.frame import frame
+from eagle_bench.figures.pairing import pair
+from eagle_bench.records.rows import GenerationRow
+from eagle_bench.results.report.pieces import (
+    Decode,
+    split,
+)
 
 FIRST = "first"
 ACCEPTED = "accepted"

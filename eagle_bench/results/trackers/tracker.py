@@ -7,13 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from eagle_bench.config import TrackerConfig
-from eagle_bench.errors import UserError
-from eagle_bench.results.job import Job
-from eagle_bench.results.table import Table
-
-TRACKERS = ("wandb", "none", "tensorboard", "mlflow")
-MODES = ("offline", "online", "disabled")
+from eagle_bench.records.job import Job
+from eagle_bench.results.tables.table import Table
 
 Say = Callable[[str], None]
 """Shows the user one line."""
@@ -63,41 +58,3 @@ class Tracker(Protocol):
 
     def log_sweep(self, record: SweepRecord) -> None:
         """Log the report of a multirun as one more run."""
-
-
-def make_tracker(config: TrackerConfig, folder: Path, say: Say) -> Tracker:
-    """Pick the tracker that the config names.
-
-    Parameters
-    ----------
-    config : TrackerConfig
-        The group `tracker`.
-    folder : Path
-        Where trackers that write locally put their files.
-    say : callable
-        Shows the user one line.
-
-    Raises
-    ------
-    UserError
-        No such tracker or mode, or its library is not installed.
-    """
-    if config.mode not in MODES:
-        raise UserError(f"tracker.mode={config.mode} must be one of {', '.join(MODES)}.")
-    if config.name == "wandb":
-        from eagle_bench.results.trackers.wandb_tracker import WandbTracker
-
-        return WandbTracker(config, folder, say)
-    if config.name == "tensorboard":
-        from eagle_bench.results.trackers.tensorboard_tracker import TensorboardTracker
-
-        return TensorboardTracker(config, folder, say)
-    if config.name == "mlflow":
-        from eagle_bench.results.trackers.mlflow_tracker import MlflowTracker
-
-        return MlflowTracker(config, folder, say)
-    if config.name == "none":
-        from eagle_bench.results.trackers.no_tracker import NoTracker
-
-        return NoTracker()
-    raise UserError(f"tracker={config.name} must be one of {', '.join(TRACKERS)}.")

@@ -3,7 +3,10 @@
 import json
 import random
 
-from eagle_bench.training.tasks.records import KINDS, listed
+from eagle_bench.training.tasks.records import (
+    KINDS,
+    listed,
+)
 from eagle_bench.training.tasks.task import Task
 
 PROMPTS = (

@@ -4,7 +4,15 @@ import random
 import re
 
 from eagle_bench.training.tasks.task import Task
-from eagle_bench.training.tasks.words import BOYS, COLORS, DAYS, GIRLS, ITEMS, PLACES, pronoun
+from eagle_bench.training.tasks.words import (
+    BOYS,
+    COLORS,
+    DAYS,
+    GIRLS,
+    ITEMS,
+    PLACES,
+    pronoun,
+)
 
 PAST = {
     "walks": "walked",

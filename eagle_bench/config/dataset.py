@@ -1,0 +1,27 @@
+"""The group `dataset`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+
+@dataclass
+class DatasetConfig:
+    """Prompts: a local JSONL/JSON/parquet file, a hub dataset, or the embedded 80.
+
+    `skip_long` leaves out, and counts, prompts that do not fit into the target's positions
+    together with `gen_len`; otherwise one such prompt stops the run.
+    """
+
+    name: str = MISSING
+    path: str | None = None
+    hub: str | None = None
+    hub_config: str | None = None
+    split: str = "test"
+    categories: list[str] | None = None
+    shuffle: bool = False
+    multi_turn: bool = False
+    skip_long: bool = False
+    enable_thinking: bool | None = None

@@ -1,0 +1,130 @@
+"""The group `decoding`: one class for each method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from eagle_bench.config.values import (
+    AdaptiveRule,
+    Proposal,
+    at_least,
+)
+from eagle_bench.errors import UserError
+
+
+@dataclass
+class DecodingConfig:
+    """A speculative method: the shape of a draft and the rule that chooses it."""
+
+    name: str = MISSING
+    proposal: Proposal = Proposal.greedy
+
+
+@dataclass
+class ChainConfig(DecodingConfig):
+    """`draft_len` tokens one after another."""
+
+    draft_len: int = 4
+
+    def __post_init__(self) -> None:
+        at_least("decoding.draft_len", self.draft_len, 1)
+
+
+@dataclass
+class TwoPassConfig(DecodingConfig):
+    """The seed's reference: two target calls per iteration, no KV cache."""
+
+    draft_len: int = 4
+
+    def __post_init__(self) -> None:
+        at_least("decoding.draft_len", self.draft_len, 1)
+
+
+@dataclass
+class OnePassConfig(DecodingConfig):
+    """A reference: one target call per iteration, no KV cache."""
+
+    draft_len: int = 4
+
+    def __post_init__(self) -> None:
+        at_least("decoding.draft_len", self.draft_len, 1)
+
+
+@dataclass
+class TreeConfig(DecodingConfig):
+    """EAGLE-2/3's dynamic tree: `depth` levels, `top_k` wide, the best nodes kept."""
+
+    depth: int = 6
+    top_k: int = 6
+    num_draft_tokens: int = 24
+
+    def __post_init__(self) -> None:
+        at_least("decoding.depth", self.depth, 1)
+        at_least("decoding.top_k", self.top_k, 1)
+        at_least("decoding.num_draft_tokens", self.num_draft_tokens, 1)
+        pool = self.top_k + (self.depth - 1) * self.top_k**2
+        if self.num_draft_tokens > pool:
+            raise UserError(
+                f"decoding.num_draft_tokens={self.num_draft_tokens} is more than the {pool} "
+                f"candidates that depth={self.depth} and top_k={self.top_k} make; lower it, "
+                "or raise depth or top_k."
+            )
+
+
+@dataclass
+class StaticTreeConfig(DecodingConfig):
+    """A fixed tree, Medusa's way: each node is the list of child ranks from the root."""
+
+    choices: list[list[int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not self.choices:
+            raise UserError("decoding.choices is empty: a static tree needs at least one node.")
+        nodes = {tuple(choice) for choice in self.choices}
+        if len(nodes) != len(self.choices):
+            raise UserError("decoding.choices is not a tree: a node appears twice.")
+        for node in sorted(nodes):
+            if not node or min(node) < 0:
+                raise UserError(
+                    f"decoding.choices is not a tree: {list(node)} is not a non-empty list of "
+                    "child ranks counted from 0."
+                )
+            if len(node) > 1 and node[:-1] not in nodes:
+                raise UserError(
+                    f"decoding.choices is not a tree: node {list(node)} has no parent "
+                    f"{list(node[:-1])}."
+                )
+
+
+@dataclass
+class AdaptiveConfig(DecodingConfig):
+    """A chain whose length is chosen anew each round."""
+
+    rule: AdaptiveRule = AdaptiveRule.throughput
+    max_draft_len: int = 8
+    start_draft_len: int = 4
+    candidates: list[int] = field(default_factory=lambda: [1, 3, 5, 7])
+    threshold: float = 0.3
+    ema_alpha: float = 0.2
+    warmup_rounds: int = 10
+    update_every: int = 5
+
+    def __post_init__(self) -> None:
+        at_least("decoding.max_draft_len", self.max_draft_len, 1)
+        at_least("decoding.start_draft_len", self.start_draft_len, 1)
+        if not 0.0 <= self.threshold <= 1.0:
+            raise UserError(f"decoding.threshold={self.threshold} must lie in [0, 1].")
+        if not self.candidates or min(self.candidates) < 1:
+            raise UserError("decoding.candidates must be draft lengths of at least 1.")
+
+
+DECODINGS: dict[str, type[DecodingConfig]] = {
+    "chain": ChainConfig,
+    "two_pass": TwoPassConfig,
+    "one_pass": OnePassConfig,
+    "tree": TreeConfig,
+    "static_tree": StaticTreeConfig,
+    "adaptive": AdaptiveConfig,
+}

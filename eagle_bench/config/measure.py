@@ -1,0 +1,47 @@
+"""The group `measure`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eagle_bench.config.values import (
+    at_least,
+)
+from eagle_bench.errors import UserError
+
+
+@dataclass
+class MeasureConfig:
+    """How warm-up, intervals and the grading of differences are done.
+
+    With `preflight` every run first asks its EAGLE head whether it is read as it was trained.
+    `phases` adds an instrumented pass that says where the time goes, `profile` a trace, `costs`
+    the cost model with its prediction, `fp32_control` the same prompts once more in float32.
+    `repeats=auto` ends when the speedup's interval is narrower than `target_ci` (half-width over
+    the speedup), or after `max_repeats` or `budget_s` seconds. `tie_gap` is the largest gap between
+    the target's two best logits that rounding can close; null goes by the dtype.
+    """
+
+    preflight: bool = True
+    phases: bool = False
+    profile: bool = False
+    costs: bool = False
+    fp32_control: bool = False
+    target_ci: float = 0.03
+    max_repeats: int = 20
+    budget_s: float = 600.0
+    warmup_max: int = 4
+    bootstrap_resamples: int = 2000
+    confidence: float = 0.95
+    tie_gap: float | None = None
+
+    def __post_init__(self) -> None:
+        at_least("measure.warmup_max", self.warmup_max, 1)
+        at_least("measure.bootstrap_resamples", self.bootstrap_resamples, 100)
+        at_least("measure.max_repeats", self.max_repeats, 2)
+        if not 0.0001 <= self.target_ci < 1.0:
+            raise UserError(f"measure.target_ci={self.target_ci} must lie in [0.0001, 1).")
+        if not self.budget_s > 0.0:
+            raise UserError(f"measure.budget_s={self.budget_s} must be greater than 0.")
+        if not 0.5 <= self.confidence < 1.0:
+            raise UserError(f"measure.confidence={self.confidence} must lie in [0.5, 1).")

@@ -1,0 +1,77 @@
+"""The settings of one run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from eagle_bench.config.dataset import DatasetConfig
+from eagle_bench.config.decoding import (
+    DecodingConfig,
+)
+from eagle_bench.config.drafter import (
+    DrafterConfig,
+)
+from eagle_bench.config.measure import MeasureConfig
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.tracker import TrackerConfig
+from eagle_bench.config.values import (
+    AUTO,
+    DType,
+    Output,
+    Stop,
+    at_least,
+)
+from eagle_bench.errors import UserError
+
+
+@dataclass
+class RunConfig:
+    """One job: one target, one drafter, one prompt set, one method, one `gen_len`."""
+
+    model: ModelConfig = MISSING
+    drafter: DrafterConfig = MISSING
+    dataset: DatasetConfig = MISSING
+    decoding: DecodingConfig = MISSING
+    tracker: TrackerConfig = MISSING
+    measure: MeasureConfig = field(default_factory=MeasureConfig)
+
+    gen_len: int = 128
+    num_samples: int = 8
+    repeats: int | str = 1
+    batch_size: int = 1
+    seed: int = 0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    stop: Stop = Stop.eos
+    chat_template: str = "auto"
+    dtype: DType = DType.auto
+    device: str = "auto"
+    threads: int | None = None
+    output: Output = Output.table
+    strict: bool = False
+    resume: bool = True
+    output_dir: str = "outputs"
+
+    def __post_init__(self) -> None:
+        at_least("gen_len", self.gen_len, 1)
+        at_least("num_samples", self.num_samples, 1)
+        if isinstance(self.repeats, int):
+            at_least("repeats", self.repeats, 1)
+        elif self.repeats != AUTO:
+            raise UserError(f"repeats={self.repeats} must be a number of at least 1, or auto.")
+        at_least("batch_size", self.batch_size, 1)
+        at_least("top_k", self.top_k, 0)
+        if self.threads is not None:
+            at_least("threads", self.threads, 1)
+        if not (math.isfinite(self.temperature) and self.temperature >= 0.0):
+            raise UserError(f"temperature={self.temperature} must be a number of at least 0.")
+        if not 0.0 < self.top_p <= 1.0:
+            raise UserError(f"top_p={self.top_p} must lie in (0, 1].")
+
+
+RESULT_IRRELEVANT = ("tracker", "output", "output_dir", "resume", "strict")
+"""Settings that do not change what is measured, so they are no part of a job's identity."""

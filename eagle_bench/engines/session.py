@@ -1,0 +1,141 @@
+"""What a job needs loaded; jobs of one process share it when they ask for the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eagle_bench import assets
+from eagle_bench.config.drafter import (
+    DraftModelConfig,
+    Eagle3Config,
+)
+from eagle_bench.config.run import RunConfig
+from eagle_bench.config.values import plain
+from eagle_bench.data.chat import (
+    ChatFormat,
+    chat_format,
+)
+from eagle_bench.drafters.build import (
+    BuiltDrafter,
+    build_drafter,
+)
+from eagle_bench.errors import UserError
+from eagle_bench.machine.provenance import fingerprint
+from eagle_bench.models.load import (
+    load_target,
+    resolve_device,
+)
+from eagle_bench.models.target import Target
+
+
+@dataclass
+class Session:
+    """A loaded target, drafter and chat format.
+
+    Attributes
+    ----------
+    checkpoints : dict[str, str]
+        SHA-256 of the local checkpoints, by role.
+    """
+
+    target: Target
+    drafter: BuiltDrafter
+    chat: ChatFormat
+    checkpoints: dict[str, str]
+
+    def rooms(self) -> dict[str, int]:
+        """The most tokens of prompt and output, by who sets the limit."""
+        rooms = {"target": self.target.spec.max_positions}
+        if self.drafter.max_positions is not None:
+            rooms["draft model"] = self.drafter.max_positions
+        return rooms
+
+    def check_room(self, prompt_id: str, tokens: int, gen_len: int) -> None:
+        """Raise `UserError` unless `tokens` of context and `gen_len` more fit."""
+        for role, room in self.rooms().items():
+            if tokens + gen_len > room:
+                raise UserError(
+                    f"prompt {prompt_id} has {tokens} tokens, and gen_len={gen_len} more go beyond "
+                    f"the {role}'s {room} positions; lower gen_len, or leave such prompts out with "
+                    "dataset.skip_long=true."
+                )
+
+
+@dataclass
+class Loader:
+    """Loads sessions, keeping the last target and drafter.
+
+    Attributes
+    ----------
+    loads, saved : int
+        Checkpoints loaded, and loads that were not needed because the last job had them.
+    """
+
+    loads: int = 0
+    saved: int = 0
+    _kept: dict[str, tuple[str, Any]] = field(default_factory=dict)
+
+    def session(self, config: RunConfig) -> Session:
+        """Everything `config` needs.
+
+        Raises
+        ------
+        UserError
+            Something of it does not exist or does not fit.
+        """
+        device = resolve_device(config.device)
+        torch.set_num_threads(config.threads or default_threads())
+        settings = plain(config)
+        target_key = str([settings["model"], config.dtype, str(device)])
+        target: Target = self._keep(
+            "target",
+            target_key,
+            lambda: load_target(config.model, config.dtype, device),
+        )
+        drafter_key = str([target_key, settings["drafter"]])
+        drafter: BuiltDrafter = self._keep(
+            "drafter",
+            drafter_key,
+            lambda: build_drafter(config.drafter, config.decoding, target, config.dtype),
+        )
+        chat = chat_format(target.tokenizer, config.chat_template, config.dataset.enable_thinking)
+        return Session(target, drafter, chat, self.fingerprints(config))
+
+    def fingerprints(self, config: RunConfig) -> dict[str, str]:
+        """SHA-256 of the local checkpoints that `config` names, by role; loads nothing."""
+        paths: dict[str, Path | str | None] = {"target": config.model.path or assets.TARGET}
+        match config.drafter:
+            case Eagle3Config(path=path, vocab_mapping=mapping):
+                paths |= {"drafter": path or assets.EAGLE3, "vocabulary map": mapping}
+            case DraftModelConfig(path=path):
+                paths["drafter"] = path or assets.DRAFT_MODEL
+        return {
+            role: self._keep(f"{role} sha256", str(path), lambda path=path: fingerprint(path))
+            for role, path in paths.items()
+            if path is not None and Path(path).exists()
+        }
+
+    def _keep(self, role: str, key: str, load: Any) -> Any:
+        if role in self._kept and self._kept[role][0] == key:
+            self.saved += role in ("target", "drafter")
+            return self._kept[role][1]
+        self._kept.pop(role, None)
+        value = load()
+        self.loads += role in ("target", "drafter")
+        self._kept[role] = (key, value)
+        return value
+
+
+SHARED = Loader()
+"""The loader of this process: jobs of one multirun share it."""
+
+
+def default_threads() -> int:
+    """The cores this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

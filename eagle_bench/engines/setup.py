@@ -1,0 +1,111 @@
+"""Before anything is measured: prompts and models loaded, checked, described."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from eagle_bench.config.run import RunConfig
+from eagle_bench.data.chat import opening
+from eagle_bench.data.loader import load_prompts
+from eagle_bench.data.prompt import PromptSet
+from eagle_bench.drafters.build import check_combination
+from eagle_bench.engines.session import (
+    Loader,
+    Session,
+)
+from eagle_bench.errors import UserError
+from eagle_bench.machine.provenance import capture
+
+
+class Listener(Protocol):
+    """Hears what a person should know."""
+
+    def say(self, line: str) -> None: ...
+
+
+@dataclass
+class Setup:
+    """What a job works on.
+
+    Attributes
+    ----------
+    provenance : dict
+        Where it runs and with what, plain JSON types; grows while the job goes on.
+    """
+
+    config: RunConfig
+    session: Session
+    prompts: PromptSet
+    provenance: dict[str, Any]
+
+
+def inputs(config: RunConfig, loader: Loader, prompts: PromptSet) -> dict[str, str]:
+    """SHA-256 of everything that `config` names on this machine's disk, by role."""
+    return loader.fingerprints(config) | {"prompts": prompts.sha256}
+
+
+def chosen_prompts(config: RunConfig) -> PromptSet:
+    """The prompts that `config` asks for, before it is known which of them fit."""
+    return load_prompts(config.dataset, config.num_samples, config.seed)
+
+
+def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Listener) -> Setup:
+    """Load and check everything.
+
+    Raises
+    ------
+    UserError
+        Something that the user can mend.
+    """
+    check_combination(config)
+    session = loader.session(config)
+    if config.dataset.skip_long:
+        prompts = _fitting(prompts, session, config.gen_len)
+    for reason, count in prompts.skipped.items():
+        total = count + len(prompts.prompts)
+        listener.say(f"{count} of {total} prompts left out: {reason}")
+    return Setup(config, session, prompts, _provenance(session, prompts))
+
+
+def _fitting(prompts: PromptSet, session: Session, gen_len: int) -> PromptSet:
+    """The prompts whose first turn leaves room for `gen_len` tokens; the others are counted."""
+    room = min(session.rooms().values()) - gen_len
+    kept = tuple(
+        prompt for prompt in prompts.prompts if len(session.chat.encode(opening(prompt))) <= room
+    )
+    if not kept:
+        raise UserError(
+            f"None of the {len(prompts.prompts)} prompts leaves room for gen_len={gen_len} tokens "
+            f"within {room + gen_len} positions; lower gen_len."
+        )
+    long = len(prompts.prompts) - len(kept)
+    skipped = prompts.skipped | ({"longer than the positions": long} if long else {})
+    return replace(prompts, prompts=kept, skipped=skipped)
+
+
+def _provenance(session: Session, prompts: PromptSet) -> dict[str, Any]:
+    spec = session.target.spec
+    return capture(str(spec.device)) | {
+        "target": {
+            "name": spec.name,
+            "architecture": spec.architecture,
+            "implementation": spec.implementation,
+            "parameters": spec.parameters,
+            "weight_bytes": spec.weight_bytes,
+            "layers": spec.num_layers,
+            "dtype": str(spec.dtype).removeprefix("torch."),
+            "device": str(spec.device),
+            "aux_layers": list(spec.aux_layers),
+        },
+        "drafter": session.drafter.report,
+        "checkpoints_sha256": session.checkpoints,
+        "dataset": {
+            "name": prompts.name,
+            "sha256": prompts.sha256,
+            "prompts": len(prompts.prompts),
+            "skipped": prompts.skipped,
+        },
+        "chat_template": session.chat.name,
+        "foreign_markers": list(session.chat.foreign_markers),
+    }

@@ -1,0 +1,1 @@
+"""Every figure that rows give. Needs no torch."""

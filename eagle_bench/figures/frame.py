@@ -1,0 +1,74 @@
+"""Generation rows as the one table that every figure is a sum over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from eagle_bench.figures.busy import shared_s
+from eagle_bench.records.rows import GenerationRow
+
+BASELINE = "baseline"
+
+
+def frame(rows: Sequence[GenerationRow]) -> pd.DataFrame:
+    """One line per generation, in the order given.
+
+    Besides the row's own counts and seconds the columns are
+
+    - `busy_s`, `decode_busy_s`: seconds of the device that the generation used. At
+      `batch_size` 1 they are `wall_s` and `decode_s`; in a batch, where generations overlap,
+      each has its share of the union of the arm's intervals within a repeat.
+    - `later_tokens`, `later_calls`: tokens and target calls after the first.
+    - `round_tokens`: accepted + 1, summed over rounds.
+    - `emitted_tokens`: `round_tokens` without the overshoot.
+    - `opening_tokens`: tokens that came before the first round (the prefill's: 1 or 0).
+    - `at_eos`: 1 when EOS ended the generation, else 0.
+    """
+    table = pd.DataFrame(
+        {
+            "prompt_id": [row.prompt_id for row in rows],
+            "category": [row.category for row in rows],
+            "turn": [row.turn for row in rows],
+            "arm": [row.arm for row in rows],
+            "repeat": [row.repeat for row in rows],
+            "batch_size": [row.batch_size for row in rows],
+            "new_tokens": [row.new_tokens for row in rows],
+            "started_s": [row.started_s for row in rows],
+            "wall_s": [row.wall_s for row in rows],
+            "prefill_s": [row.prefill_s for row in rows],
+            "decode_s": [row.decode_s for row in rows],
+            "target_calls": [row.target_calls for row in rows],
+            "draft_calls": [row.draft_calls for row in rows],
+            "rounds": [row.rounds for row in rows],
+            "round_tokens": [sum(row.accept_lengths) + len(row.accept_lengths) for row in rows],
+            "overshoot": [row.overshoot for row in rows],
+            "drafted": [row.drafted for row in rows],
+            "drafted_depth": [row.drafted_depth for row in rows],
+            "accepted": [row.accepted for row in rows],
+            "at_eos": [int(row.stop_reason == "eos") for row in rows],
+            "peak_bytes": [row.peak_bytes for row in rows],
+            "energy_j": np.array([row.energy_j for row in rows], dtype=np.float64),
+        }
+    )
+    table["later_tokens"] = table["new_tokens"] - 1
+    table["later_calls"] = table["target_calls"] - 1
+    table["emitted_tokens"] = table["round_tokens"] - table["overshoot"]
+    table["opening_tokens"] = table["new_tokens"] - table["emitted_tokens"]
+    table["busy_s"] = table["wall_s"]
+    table["decode_busy_s"] = table["decode_s"]
+    batched = table[table["batch_size"] > 1]
+    for _, group in batched.groupby(["arm", "repeat"], sort=False):
+        start_s = group["started_s"].to_numpy(np.float64)
+        end_s = start_s + group["wall_s"].to_numpy(np.float64)
+        decode_start_s = end_s - group["decode_s"].to_numpy(np.float64)
+        table.loc[group.index, "busy_s"] = shared_s(start_s, end_s)
+        table.loc[group.index, "decode_busy_s"] = shared_s(decode_start_s, end_s)
+    return table
+
+
+def methods(table: pd.DataFrame) -> list[str]:
+    """Names of the speculative arms, in order of appearance."""
+    return [str(arm) for arm in table["arm"].unique() if arm != BASELINE]

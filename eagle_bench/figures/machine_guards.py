@@ -1,0 +1,95 @@
+"""Guards against the machine: others' work, too few cores, heat, change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eagle_bench.figures.guard import Guard
+
+SPARE_CORES = 0.5
+CLOCK_DROP = 0.1
+DRIFT_SIZE = 0.05
+THERMAL_BITS = 0x8 | 0x20 | 0x40 | 0x80
+"""NVML: hardware slowdown, software thermal, hardware thermal, power brake."""
+
+
+def narrow_affinity(threads: int, affinity: Sequence[int] | None) -> Guard:
+    """More threads than allowed cores wait for each other."""
+    allowed = len(affinity) if affinity is not None else threads
+    return Guard(
+        "narrow_affinity",
+        allowed >= threads,
+        f"{threads} threads run on {allowed} cores allowed by the CPU affinity.",
+    )
+
+
+def busy_machine(provenance: Mapping[str, Any]) -> Guard:
+    """Others' work on the cores or the GPU that the run needs slows the arms unequally."""
+    cores = provenance["cpu"]["cores"]
+    busy = provenance["load"]["busy_cores"]
+    gpu = provenance["gpu"]
+    processes = gpu["compute_processes"] if gpu else 0
+    idle = busy + provenance["threads"] <= cores + SPARE_CORES
+    return Guard(
+        "busy_machine",
+        idle and processes <= 1,
+        f"Other processes used {busy:.1f} of {cores} cores at the start of a run with "
+        f"{provenance['threads']} threads"
+        + (f", and {processes} processes held the GPU." if gpu else "."),
+    )
+
+
+def throttled(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> Guard:
+    """Clocks that fell during the run make late measurements slow."""
+    later = after or {}
+    fallen = [
+        f"{name} fell from {before[name]:.0f} to {later[name]:.0f}"
+        for name in ("cpu_mhz", "gpu_sm_mhz")
+        if before.get(name) and later.get(name) and later[name] < (1 - CLOCK_DROP) * before[name]
+    ]
+    if (later.get("gpu_throttle_mask") or 0) & THERMAL_BITS:
+        fallen.append("the GPU reports thermal or power throttling")
+    return Guard("throttled", not fallen, "; ".join(fallen) or "Clocks held.")
+
+
+def mixed_machines(now: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> Guard:
+    """Rows of a resumed run are comparable only where the same machine made them."""
+    here = _machine(now)
+    changed = {
+        name: dict.fromkeys([was[name], here[name]])
+        for was in map(_machine, earlier)
+        for name in here
+        if was[name] != here[name]
+    }
+    parts = [f"{name} {' and '.join(map(str, values))}" for name, values in changed.items()]
+    return Guard(
+        "mixed_machines",
+        not changed,
+        f"The run was resumed under other conditions: {', '.join(parts)}."
+        if parts
+        else f"All {1 + len(earlier)} sessions of the run were on the same machine.",
+    )
+
+
+def _machine(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    gpu = provenance.get("gpu")
+    return {
+        "host": provenance["host"],
+        "CPU": provenance["cpu"]["model"],
+        "GPU": gpu["name"] if gpu else None,
+        "threads": provenance["threads"],
+    }
+
+
+def drifting(arm: str, drift: Mapping[str, float] | None) -> Guard:
+    """The same work taking ever longer (or shorter) means that the machine changed."""
+    if drift is None:
+        return Guard(f"drift.{arm}", True, f"{arm} was not repeated.")
+    outside = not drift["low"] <= 1.0 <= drift["high"]
+    return Guard(
+        f"drift.{arm}",
+        not (outside and abs(drift["ratio"] - 1) > DRIFT_SIZE),
+        f"The last repetition of {arm} took {drift['ratio']:.3f} times the first one "
+        f"({drift['low']:.3f} to {drift['high']:.3f}).",
+    )

@@ -1,0 +1,1 @@
+"""How a command line becomes jobs: Hydra, its sweeps and SLURM."""

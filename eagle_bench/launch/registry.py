@@ -1,0 +1,46 @@
+"""Registers every settings class with Hydra, and finds `conf/` in a checkout or a wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+
+from eagle_bench.config.dataset import DatasetConfig
+from eagle_bench.config.decoding import DECODINGS
+from eagle_bench.config.drafter import DRAFTERS
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.pair import DistributionConfig, ProxyConfig
+from eagle_bench.config.run import RunConfig
+from eagle_bench.config.tracker import TrackerConfig
+from eagle_bench.config.training import TRAININGS, TrainConfig
+from eagle_bench.launch import folders
+
+PACKAGE = Path(__file__).resolve().parents[1]
+CONF = str(PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf")
+
+
+def register(primary: str | None = None) -> None:
+    """Make known the schemas that `conf/**/*.yaml` refer to, and the names of folders.
+
+    `primary` is the command's config: Hydra's `--help` copies all that is known once for each
+    group, so a command registers only what it can compose. None registers everything.
+    """
+    folders.register()
+    store = ConfigStore.instance().store
+    if primary in (None, "train"):
+        store(name="train_schema", node=TrainConfig)
+        for name, training in TRAININGS.items():
+            store(group="training", name=f"{name}_schema", node=training)
+    if primary == "train":
+        return
+    store(name="run_schema", node=RunConfig)
+    store(name="proxy_schema", node=ProxyConfig)
+    store(name="distribution_schema", node=DistributionConfig)
+    store(group="model", name="schema", node=ModelConfig)
+    store(group="dataset", name="schema", node=DatasetConfig)
+    store(group="tracker", name="schema", node=TrackerConfig)
+    for name, drafter in DRAFTERS.items():
+        store(group="drafter", name=f"{name}_schema", node=drafter)
+    for name, method in DECODINGS.items():
+        store(group="decoding", name=f"{name}_schema", node=method)

@@ -1,0 +1,101 @@
+"""What a multirun leaves when all its jobs are over, also when some of them failed.
+
+Hydra 1.3 does not call `on_multirun_end` after a failed job, so its callback only notes the
+sweep's folder at the start and the command collects from disk at its end.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from eagle_bench.config.tracker import TrackerConfig
+from eagle_bench.config.values import Output
+from eagle_bench.errors import RunFailure
+from eagle_bench.launch.folders import job_settings
+from eagle_bench.records.job import Job
+from eagle_bench.records.plan import write_plan
+
+
+@dataclass
+class Sweep:
+    """The multirun of this process; nothing for a single run."""
+
+    folder: Path | None = None
+    output: Output = Output.table
+    tracker: TrackerConfig | None = None
+
+    def say(self, line: str) -> None:
+        """One line on stderr."""
+        if self.output is not Output.quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    def show(self) -> None:
+        """Collect and show, if a multirun took place here and came as far as its first job."""
+        if self.folder is None or self.tracker is None or not _has_jobs(self.folder):
+            return
+        from eagle_bench.results.show import show_sweep
+
+        show_sweep(self.folder, self.output, self.tracker, self.say)
+
+    def refuse_suspect(self, job: Job, *, strict: bool) -> None:
+        """With `strict`, a result with a violated guard is a failure, kept all the same."""
+        violated = [guard["name"] for guard in job.summary.get("guards", [])]
+        if strict and violated:
+            raise RunFailure(f"strict: the result is suspect: {', '.join(violated)}.")
+
+
+SWEEP = Sweep()
+
+
+class SweepCallback(Callback):
+    """Before the first job starts, notes where the sweep is and how it is to be shown.
+
+    A setting that is itself swept is not known here, and counts as its default.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        tracker = OmegaConf.to_object(config.tracker)
+        assert isinstance(tracker, TrackerConfig)
+        SWEEP.folder = Path(config.hydra.sweep.dir)
+        SWEEP.output, SWEEP.tracker = config.output, tracker
+        with suppress(HydraException, OmegaConfBaseException):  # The sweep itself says so better.
+            write_plan(SWEEP.folder, planned_jobs(config))
+
+
+def planned_jobs(config: DictConfig) -> dict[str, dict[str, Any]]:
+    """The config of every job of a multirun, by the name of its folder; of a grid, that is.
+
+    Raises
+    ------
+    HydraException, OmegaConfBaseException
+        An override is refused.
+    """
+    if not config.hydra.sweeper._target_.endswith(BasicSweeper.__name__):
+        return {}  # Another sweeper chooses as it goes.
+    loader = GlobalHydra.instance().config_loader()
+    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    parser = OverridesParser.create(config_loader=loader)
+    given = parser.parse_overrides([*params, *config.hydra.overrides.task])
+    [batch] = BasicSweeper.split_arguments(given, max_batch_size=None)
+    jobs: dict[str, Any] = {}
+    for overrides in batch:
+        job = loader.load_sweep_config(config, overrides)
+        settings = OmegaConf.to_container(job_settings(job), resolve=True, enum_to_str=True)
+        jobs[job.hydra.sweep.subdir] = settings
+    return jobs
+
+
+def _has_jobs(folder: Path) -> bool:
+    return any(path.is_dir() and path.name[0] != "." for path in folder.glob("*"))

@@ -1,0 +1,1 @@
+"""What is asked of the computer: clocks, memory, energy, where a run ran."""

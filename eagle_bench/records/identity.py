@@ -1,0 +1,23 @@
+"""What makes two jobs the same job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from eagle_bench.config.run import RESULT_IRRELEVANT
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Hash the part of a plain config (see `eagle_bench.config.plain`) that results depend on.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    relevant = {key: value for key, value in config.items() if key not in RESULT_IRRELEVANT}
+    canonical = json.dumps(relevant, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,0 +1,82 @@
+"""The rows a run leaves on disk; every figure is derived from them (docs: metrics)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from eagle_bench.records.generation import Generation
+
+
+@dataclass
+class GenerationRow:
+    """One prompt (and turn) x arm x repeat. Times in seconds, counts in tokens or calls.
+
+    `order` is 0 for the arm that ran first on the prompt, 1 for the other; `started_s` is on
+    the process's own clock.
+    """
+
+    prompt_id: str
+    category: str
+    turn: int
+    arm: str
+    repeat: int
+    gen_len: int
+    new_tokens: int
+    stop_reason: str
+    prompt_tokens: int
+    token_ids: list[int]
+    wall_s: float
+    prefill_s: float
+    decode_s: float
+    target_calls: int
+    draft_calls: int
+    rounds: int
+    accept_lengths: list[int]
+    overshoot: int
+    drafted: int
+    drafted_depth: int
+    accepted: int
+    peak_bytes: int
+    energy_j: float | None = None
+    batch_size: int = 1
+    order: int = 0
+    started_s: float = 0.0
+
+
+@dataclass
+class RoundRow:
+    """One draft-verify round. Phase seconds are filled by the instrumented run only."""
+
+    prompt_id: str
+    turn: int
+    arm: str
+    repeat: int
+    round: int
+    position: int
+    context_len: int
+    depth: int
+    nodes: int
+    accepted: int
+    phases_s: dict[str, float] = field(default_factory=dict)
+
+
+def round_rows(
+    generation: Generation, *, prompt_id: str, turn: int, arm: str, repeat: int
+) -> list[RoundRow]:
+    """Every round of a generation, under the generation's name."""
+    return [
+        RoundRow(
+            prompt_id=prompt_id,
+            turn=turn,
+            arm=arm,
+            repeat=repeat,
+            round=index,
+            position=each.position,
+            context_len=each.context_len,
+            depth=each.depth,
+            nodes=each.nodes,
+            accepted=each.accepted,
+            phases_s=each.phases_s,
+        )
+        for index, each in enumerate(generation.rounds)
+    ]

@@ -1,0 +1,1 @@
+"""Pictures: one model of a chart, drawn as PNG or SVG."""

@@ -1,0 +1,180 @@
+"""Pictures of one job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eagle_bench.records.job import Job
+from eagle_bench.results.charts.png import Bar
+from eagle_bench.results.charts.svg import Chart
+
+TAUS = {
+    "tau": "tau",
+    "tau_emitted": "emitted only",
+    "tau_sglang": "SGLang's",
+    "tau_macro": "mean of prompts",
+}
+
+
+ALONG = (
+    ("acceptance_by_position", "in the output", "Tokens generated before the round"),
+    ("acceptance_by_context", "in the context", "Tokens of prompt and output before the round"),
+)
+
+
+def job_charts(job: Job) -> list[Chart]:
+    """Estimates of the speedup, tau, acceptance, categories, time by phase.
+
+    Acceptance is shown by position in the draft, in the output and in the context.
+
+    Parameters
+    ----------
+    job : Job
+        Complete, with a speculative arm.
+    """
+    charts = [
+        _estimates(job.speedup),
+        _taus(job.speculative),
+        _positions(job.speculative),
+        *(_along(job.speculative, *which) for which in ALONG),
+        _histogram(job.speculative.get("accept_histogram") or []),
+        _categories(job.summary.get("categories") or {}),
+        _phases(job.summary.get("phases") or {}),
+    ]
+    return [chart for chart in charts if chart.bars]
+
+
+def _estimates(speedup: Mapping[str, Any]) -> Chart:
+    decode = speedup.get("decode") or {}
+    intervals = speedup.get("intervals") or {}
+    found = [
+        ("pooled", speedup.get("pooled"), (speedup.get("low"), speedup.get("high"))),
+        ("pooled, decoding only", decode.get("pooled"), (decode.get("low"), decode.get("high"))),
+        ("ratio of means", speedup.get("ratio_of_means"), intervals.get("ratio_of_means")),
+        ("geometric mean", speedup.get("geomean"), intervals.get("geomean")),
+    ]
+    bars = [
+        Bar(name, "", value, *(bounds or (None, None)))
+        for name, value, bounds in found
+        if value is not None
+    ]
+    return Chart(
+        "Speedup, estimated four ways",
+        "The headline is the pooled one. Papers quote others.",
+        "",
+        bars,
+        "{:.2f}x",
+        1.0,
+        "baseline",
+    )
+
+
+def _taus(speculative: Mapping[str, Any]) -> Chart:
+    intervals = speculative.get("intervals") or {}
+    bars = [
+        Bar(name, "", speculative[key], *(intervals.get(key) or (None, None)))
+        for key, name in TAUS.items()
+        if speculative.get(key) is not None
+    ]
+    return Chart(
+        "Tokens per round, by convention",
+        "tau is EAGLE's and vLLM's; the others are what other tools report.",
+        "",
+        bars,
+    )
+
+
+def _positions(speculative: Mapping[str, Any]) -> Chart:
+    marginal = speculative.get("per_position") or []
+    before = [1.0, *marginal[:-1]]
+    conditional = (
+        [
+            None if here is None or not there else here / there
+            for here, there in zip(marginal, before, strict=True)
+        ]
+        if marginal
+        else []
+    )
+    intervals = speculative.get("intervals") or {}
+    bars = [
+        Bar(str(position), series, 100 * share, *_percent(bounds))
+        for series, shares, name in (
+            ("marginal", marginal, "per_position"),
+            ("conditional", conditional, "per_position_conditional"),
+        )
+        for position, (share, bounds) in enumerate(
+            zip(shares, intervals.get(name) or [None] * len(shares), strict=True), 1
+        )
+        if share is not None
+    ]
+    return Chart(
+        "Acceptance by position in the draft",
+        "Conditional: given that the position before was accepted. A healthy head is nearly flat.",
+        "Position in the draft",
+        bars,
+        "{:.0f}%",
+        shape="lines",
+    )
+
+
+def _percent(bounds: Sequence[float] | None) -> tuple[float | None, float | None]:
+    return (100 * bounds[0], 100 * bounds[1]) if bounds else (None, None)
+
+
+def _along(speculative: Mapping[str, Any], key: str, where: str, x_label: str) -> Chart:
+    bars = [
+        Bar(f"{part['first']}-{part['last']}", "", part["tau"])
+        for part in speculative.get(key) or []
+    ]
+    return Chart(
+        f"Tokens per round (tau) by place {where}",
+        "A fall to the right says that the head holds less well as the text grows.",
+        x_label,
+        bars if len(bars) > 1 else [],
+    )
+
+
+def _histogram(counts: Sequence[int]) -> Chart:
+    total = sum(counts)
+    bars = [Bar(str(n), "", 100 * count / total) for n, count in enumerate(counts) if total]
+    return Chart(
+        "Draft tokens accepted per round",
+        f"Share of {total:,} rounds.",
+        "Accepted draft tokens",
+        bars,
+        "{:.1f}%",
+    )
+
+
+def _categories(categories: Mapping[str, Mapping[str, Any]]) -> Chart:
+    bars = [
+        Bar(name, "", speedup["pooled"], speedup.get("low"), speedup.get("high"))
+        for name, part in categories.items()
+        if (speedup := part.get("speedup") or {}).get("pooled") is not None
+    ]
+    return Chart(
+        "Speedup by category",
+        "The pooled speedup over the prompts of each category.",
+        "Category",
+        bars,
+        "{:.2f}x",
+        1.0,
+        "baseline",
+    )
+
+
+def _phases(arms: Mapping[str, Mapping[str, Any]]) -> Chart:
+    bars = [
+        Bar(phase, arm, 1000 * phase_s / found["new_tokens"])
+        for arm, found in arms.items()
+        for phase, phase_s in (*found["phases_s"].items(), ("remainder", found["remainder_s"]))
+    ]
+    return Chart(
+        "Time of a token by phase",
+        "From the instrumented pass, which waits for the device at every mark and is slower than "
+        "the timed one.",
+        "Phase",
+        bars,
+        "{:.2f} ms",
+    )

@@ -1,0 +1,1 @@
+"""Tables, as rows under headings."""
