@@ -24,7 +24,7 @@ from eagle_bench.records.store import RunFolder
 
 WRITER = """
 import itertools, sys
-from eagle_bench.measure.rows import GenerationRow
+from eagle_bench.records.rows import GenerationRow
 from eagle_bench.records.store import RunFolder
 
 with RunFolder(sys.argv[1]) as run:
