@@ -60,13 +60,16 @@ def _repeat(record: Job, folder: Path) -> Job:
     from eagle_bench.engines.session import Loader
     from eagle_bench.measure.job import run_job
     from eagle_bench.results.progress import ProgressBar
+    from eagle_bench.results.show import write_table
 
     config = replace(recorded_config(record.config), tracker=TrackerConfig(name="none"))
     bar = ProgressBar(quiet=False)
     try:
-        return run_job(config, folder, Loader(), bar)
+        repeated = run_job(config, folder, Loader(), bar)
     finally:
         bar.stop()
+    write_table(repeated)
+    return repeated
 
 
 def _new_folder(record: Job) -> Path:

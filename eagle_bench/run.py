@@ -13,8 +13,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from eagle_bench.config.run import RunConfig
+from eagle_bench.config.tracker import TrackerConfig
+from eagle_bench.config.values import Output
+from eagle_bench.errors import RunFailure
 from eagle_bench.launch.command import hydra_command
-from eagle_bench.launch.sweep import SWEEP
+from eagle_bench.launch.sweep import SWEEP, Say
+from eagle_bench.records.job import Job
 
 
 def job(config: RunConfig) -> None:
@@ -34,7 +38,21 @@ def job(config: RunConfig) -> None:
     finally:
         bar.stop()
     show_job(result, config, group, bar.say, alone=alone)
-    SWEEP.refuse_suspect(result, strict=config.strict)
+    if config.strict:
+        _refuse_suspect(result)
+
+
+def _refuse_suspect(job: Job) -> None:
+    """A result with a violated guard is a failure, kept all the same."""
+    violated = [guard["name"] for guard in job.summary.get("guards", [])]
+    if violated:
+        raise RunFailure(f"strict: the result is suspect: {', '.join(violated)}.")
+
+
+def _show_sweep(folder: Path, output: Output, tracker: TrackerConfig, say: Say) -> None:
+    from eagle_bench.results.show import show_sweep
+
+    show_sweep(folder, output, tracker, say)
 
 
 def _keep_silent() -> None:
@@ -53,7 +71,7 @@ def main() -> None:
     try:
         hydra_command(job, "config")()
     finally:
-        SWEEP.show()
+        SWEEP.show(_show_sweep)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ sweep's folder at the start and the command collects from disk at its end.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.config.values import Output
-from eagle_bench.errors import RunFailure
 from eagle_bench.launch.folders import job_settings
-from eagle_bench.records.job import Job
 from eagle_bench.records.plan import write_plan
 
 
@@ -41,21 +40,13 @@ class Sweep:
         if self.output is not Output.quiet:
             print(line, file=sys.stderr, flush=True)
 
-    def show(self) -> None:
-        """Collect and show, if a multirun took place here and came as far as its first job."""
-        if self.folder is None or self.tracker is None or not _has_jobs(self.folder):
-            return
-        from eagle_bench.results.show import show_sweep
-
-        show_sweep(self.folder, self.output, self.tracker, self.say)
-
-    def refuse_suspect(self, job: Job, *, strict: bool) -> None:
-        """With `strict`, a result with a violated guard is a failure, kept all the same."""
-        violated = [guard["name"] for guard in job.summary.get("guards", [])]
-        if strict and violated:
-            raise RunFailure(f"strict: the result is suspect: {', '.join(violated)}.")
+    def show(self, show: Callable[[Path, Output, TrackerConfig, Say], None]) -> None:
+        """Let `show` tell what a multirun left, if one took place here and had a first job."""
+        if self.folder is not None and self.tracker is not None and _has_jobs(self.folder):
+            show(self.folder, self.output, self.tracker, self.say)
 
 
+Say = Callable[[str], None]
 SWEEP = Sweep()
 
 

@@ -48,9 +48,7 @@ from eagle_bench.records.rows import (
     RoundRow,
 )
 from eagle_bench.records.scrub import scrub
-from eagle_bench.results.tables.render import run_markdown
 
-TABLE_FILE = "table.md"
 DIFF_FILE = "git.diff"
 
 
@@ -150,7 +148,7 @@ class RunFolder:
         provenance: Mapping[str, Any],
         status: str = "complete",
     ) -> Job:
-        """Write `generations.parquet`, `rounds.parquet`, `table.md` and, last, `result.json`.
+        """Write `generations.parquet`, `rounds.parquet` and, last, `result.json`.
 
         Nothing can be appended afterwards.
 
@@ -175,7 +173,6 @@ class RunFolder:
         self._rewrite_generations(rows)
         write_parquet(generations_frame(rows), self.path / GENERATIONS_PARQUET)
         write_parquet(rounds_frame(self.read_rounds()), self.path / ROUNDS_PARQUET)
-        write_text(self.path / TABLE_FILE, run_markdown(job))
         self._write_result(job)
         self._drop_rounds_log()
         return job

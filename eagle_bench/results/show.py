@@ -10,6 +10,7 @@ from typing import Any
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.config.values import Output
+from eagle_bench.records.atomic import write_text
 from eagle_bench.records.job import Job
 from eagle_bench.results.charts.files import plot_run
 from eagle_bench.results.collect import (
@@ -31,13 +32,14 @@ from eagle_bench.results.tables.jobs import (
     category_table,
     job_table,
 )
-from eagle_bench.results.tables.render import print_table
+from eagle_bench.results.tables.render import print_table, run_markdown
 from eagle_bench.results.trackers.build import make_tracker
 from eagle_bench.results.trackers.tracker import (
     JobRecord,
     SweepRecord,
 )
 
+TABLE_FILE = "table.md"
 Say = Callable[[str], None]
 
 
@@ -48,6 +50,7 @@ def show_job(job: Job, config: RunConfig, group: str, say: Say, *, alone: bool) 
     """
     table = job_table([job])
     if not job.found:
+        write_table(job)
         pictures = plot_run(job, job.folder)
         tracker = make_tracker(config.tracker, job.folder, say)
         tracker.log_job(JobRecord(job, group, table, pictures))
@@ -61,6 +64,11 @@ def show_job(job: Job, config: RunConfig, group: str, say: Say, *, alone: bool) 
     say(f"results: {job.folder}")
     if config.output is Output.json and alone:
         print(json.dumps(document(job)), flush=True)
+
+
+def write_table(job: Job) -> None:
+    """Write `table.md` into the folder of a job: its row, then its categories."""
+    write_text(job.folder / TABLE_FILE, run_markdown(job))
 
 
 def show_sweep(folder: Path, output: Output, tracker: TrackerConfig, say: Say) -> None:

@@ -1,0 +1,95 @@
+"""`python -m eagle_bench.list [DIR]`: what is under `outputs/`, the latest last."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from eagle_bench.errors import UserError, in_a_sentence
+from eagle_bench.records.find import find_jobs
+from eagle_bench.records.job import RESULT_FILE, Job
+from eagle_bench.results.tables.render import print_table
+from eagle_bench.results.tables.table import NONE, Row, Table
+
+HEADINGS = ("date", "model", "drafter", "method", "gen_len", "speedup", "status", "size", "folder")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One job on the disk; `speedup` is null where it has none."""
+
+    date: str
+    model: str
+    drafter: str
+    method: str
+    gen_len: int
+    speedup: float | None
+    status: str
+    size_bytes: int
+    folder: str
+
+
+@in_a_sentence
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the list; 0 when done, 2 for a mistake of the user."""
+    arguments = _parser().parse_args(argv)
+    if not arguments.folder.is_dir():
+        raise UserError(f"{arguments.folder} is no folder; name the one that runs were written to.")
+    found = find_jobs([arguments.folder])
+    entries = sorted((_entry(job) for job in found.jobs), key=lambda entry: entry.date)
+    if arguments.json:
+        print(json.dumps([asdict(entry) for entry in entries], indent=2))
+    else:
+        print_table(_table(entries, arguments.folder, found.skipped))
+    return 0
+
+
+def _entry(job: Job) -> Entry:
+    written = datetime.fromtimestamp((job.folder / RESULT_FILE).stat().st_mtime)
+    config = job.config
+    return Entry(
+        date=written.isoformat(sep=" ", timespec="minutes"),
+        model=config["model"]["name"],
+        drafter=config["drafter"]["name"],
+        method=config["decoding"]["name"],
+        gen_len=config["gen_len"],
+        speedup=job.speedup["pooled"] if job.complete else None,
+        status=job.status,
+        size_bytes=sum(file.stat().st_size for file in job.folder.rglob("*") if file.is_file()),
+        folder=str(job.folder),
+    )
+
+
+def _table(entries: Sequence[Entry], folder: Path, skipped: Sequence[str]) -> Table:
+    rows = tuple(
+        Row(
+            (
+                entry.date,
+                entry.model,
+                entry.drafter,
+                entry.method,
+                str(entry.gen_len),
+                NONE if entry.speedup is None else f"{entry.speedup:.2f}x",
+                entry.status,
+                f"{entry.size_bytes / 1e6:.1f} MB",
+                entry.folder,
+            )
+        )
+        for entry in entries
+    )
+    return Table(f"{len(entries)} results under {folder}", HEADINGS, rows, notes=tuple(skipped))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="eagle-bench list", description=__doc__)
+    parser.add_argument("folder", metavar="DIR", nargs="?", type=Path, default=Path("outputs"))
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,42 @@
+"""`python -m eagle_bench.presets`: what `GROUP=NAME` can name, and what each is for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from itertools import takewhile
+from pathlib import Path
+
+from eagle_bench.launch.registry import CONF
+from eagle_bench.results.tables.render import print_table
+from eagle_bench.results.tables.table import Row, Table
+
+GROUPS = ("model", "drafter", "dataset", "decoding", "sweep", "experiment")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print one table for each group of `conf/`."""
+    groups = _parser().parse_args(argv).group or GROUPS
+    for group in groups:
+        files = sorted((Path(CONF) / group).glob("*.yaml"))
+        rows = tuple(Row((f"{group}={file.stem}", _purpose(file))) for file in files)
+        print_table(Table(group, ("preset", "purpose"), rows))
+    return 0
+
+
+def _purpose(file: Path) -> str:
+    """The first sentence of the comment that a preset begins with."""
+    lines = file.read_text().splitlines()
+    comment = [line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines)]
+    words = " ".join(line for line in comment if not line.startswith("@package"))
+    return words.partition(". ")[0]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="eagle-bench presets", description=__doc__)
+    parser.add_argument("group", nargs="*", choices=GROUPS, help="default: all")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
