@@ -56,7 +56,7 @@ def _collect(folders: Sequence[Path], output: Path | None, write: bool) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="eagle_bench.collect", description=__doc__)
+    parser = argparse.ArgumentParser(prog="eagle-bench collect", description=__doc__)
     parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="run or sweep")
     parser.add_argument("--output", metavar="FILE", type=Path, help="also write .csv or .parquet")
     parser.add_argument(

@@ -117,7 +117,7 @@ def _interval(interval: Interval | None) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="eagle_bench.compare",
+        prog="eagle-bench compare",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -56,7 +56,7 @@ def _line(error: Exception) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="eagle_bench.dashboard", description=__doc__)
+    parser = argparse.ArgumentParser(prog="eagle-bench dashboard", description=__doc__)
     parser.add_argument("--project", required=True, help="the project that runs were logged to")
     parser.add_argument("--entity", help="user or team; default: the login's own")
     return parser

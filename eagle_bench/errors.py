@@ -26,7 +26,7 @@ def in_a_sentence(command: Callable[P, int]) -> Callable[P, int]:
         try:
             return command(*args, **kwargs)
         except (UserError, RunFailure) as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"eagle_bench: {error}", file=sys.stderr)
             return 2 if isinstance(error, UserError) else 1
 
     return told

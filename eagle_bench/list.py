@@ -81,7 +81,9 @@ def _table(entries: Sequence[Entry], folder: Path, skipped: Sequence[str]) -> Ta
         )
         for entry in entries
     )
-    return Table(f"{len(entries)} results under {folder}", HEADINGS, rows, notes=tuple(skipped))
+    return Table(
+        f"{len(entries)} results under {folder}", HEADINGS, rows, labels=4, notes=tuple(skipped)
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

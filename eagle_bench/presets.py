@@ -16,11 +16,11 @@ GROUPS = ("model", "drafter", "dataset", "decoding", "sweep", "experiment")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one table for each group of `conf/`."""
-    groups = _parser().parse_args(argv).group or GROUPS
-    for group in groups:
+    chosen = _parser().parse_args(argv).group
+    for group in [chosen] if chosen else GROUPS:
         files = sorted((Path(CONF) / group).glob("*.yaml"))
         rows = tuple(Row((f"{group}={file.stem}", _purpose(file))) for file in files)
-        print_table(Table(group, ("preset", "purpose"), rows))
+        print_table(Table(group, ("preset", "purpose"), rows, labels=2))
     return 0
 
 
@@ -34,7 +34,7 @@ def _purpose(file: Path) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="eagle-bench presets", description=__doc__)
-    parser.add_argument("group", nargs="*", choices=GROUPS, help="default: all")
+    parser.add_argument("group", nargs="?", choices=GROUPS, help="default: all")
     return parser
 
 

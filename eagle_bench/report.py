@@ -34,7 +34,7 @@ def _check(output: Path | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="eagle_bench.report", description=__doc__)
+    parser = argparse.ArgumentParser(prog="eagle-bench report", description=__doc__)
     parser.add_argument("folder", metavar="DIR", type=Path, help="run or sweep")
     parser.add_argument(
         "--output", metavar="FILE", type=Path, help="where to write; default: DIR/report.html"

@@ -88,7 +88,7 @@ def _in_words(found: Reproduction) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="eagle_bench.rerun",
+        prog="eagle-bench rerun",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
