@@ -29,6 +29,14 @@ def template_names() -> list[str]:
     return sorted([path.stem for path in assets.TEMPLATES.glob("*.jinja")] + list(ALIASES))
 
 
+def template_file(chat_template: str) -> Path | None:
+    """The Jinja file that `chat_template` names, shipped or the user's; None if it names none."""
+    if chat_template in template_names():
+        return assets.TEMPLATES / f"{ALIASES.get(chat_template, chat_template)}.jinja"
+    path = Path(chat_template).expanduser()
+    return path if path.is_file() else None
+
+
 def opening(prompt: Prompt) -> list[dict[str, str]]:
     """The messages before the first answer: the system's, if any, and the first turn."""
     system = [] if prompt.system is None else [{"role": "system", "content": prompt.system}]
@@ -165,14 +173,17 @@ def _source(tokenizer: PreTrainedTokenizerBase, chat_template: str) -> str | Non
                 "with a Jinja template."
             )
         return str(tokenizer.get_chat_template())
-    shipped = assets.TEMPLATES / f"{ALIASES.get(chat_template, chat_template)}.jinja"
-    path = shipped if chat_template in template_names() else Path(chat_template).expanduser()
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
+    path = template_file(chat_template)
+    if path is None:
         raise UserError(
             f"chat_template={chat_template} is neither auto, none, a known name "
             f"({', '.join(template_names())}) nor a readable Jinja file."
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"chat_template={chat_template} cannot be read: {error.strerror}."
         ) from None
     except UnicodeDecodeError:
         raise UserError(f"chat_template={chat_template} is a file that is no UTF-8 text.") from None

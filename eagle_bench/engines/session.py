@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,13 +17,17 @@ from eagle_bench.config.values import plain
 from eagle_bench.data.chat import (
     ChatFormat,
     chat_format,
+    template_file,
 )
 from eagle_bench.drafters.build import (
     BuiltDrafter,
     build_drafter,
 )
 from eagle_bench.errors import UserError
-from eagle_bench.machine.provenance import fingerprint
+from eagle_bench.machine.checkpoints import (
+    fingerprint,
+    on_disk,
+)
 from eagle_bench.models.load import (
     load_target,
     resolve_device,
@@ -39,7 +42,7 @@ class Session:
     Attributes
     ----------
     checkpoints : dict[str, str]
-        SHA-256 of the local checkpoints, by role.
+        SHA-256 of the checkpoints on this machine's disk, by role.
     """
 
     target: Target
@@ -106,18 +109,17 @@ class Loader:
         return Session(target, drafter, chat, self.fingerprints(config))
 
     def fingerprints(self, config: RunConfig) -> dict[str, str]:
-        """SHA-256 of the local checkpoints that `config` names, by role; loads nothing."""
-        paths: dict[str, Path | str | None] = {"target": config.model.path or assets.TARGET}
+        """SHA-256 of what `config` names on this machine's disk, by role; loads nothing."""
+        target = config.model.path or str(assets.TARGET)
+        found = {"target": on_disk(target, config.model.revision)}
         match config.drafter:
             case Eagle3Config(path=path, vocab_mapping=mapping):
-                paths |= {"drafter": path or assets.EAGLE3, "vocabulary map": mapping}
+                found["drafter"] = on_disk(path or assets.EAGLE3)
+                found["vocabulary map"] = None if mapping is None else on_disk(mapping)
             case DraftModelConfig(path=path):
-                paths["drafter"] = path or assets.DRAFT_MODEL
-        return {
-            role: self._keep(f"{role} sha256", str(path), lambda path=path: fingerprint(path))
-            for role, path in paths.items()
-            if path is not None and Path(path).exists()
-        }
+                found["drafter"] = on_disk(path or assets.DRAFT_MODEL)
+        found["chat template"] = template_file(config.chat_template)
+        return {role: fingerprint(path) for role, path in found.items() if path is not None}
 
     def _keep(self, role: str, key: str, load: Any) -> Any:
         if role in self._kept and self._kept[role][0] == key:

@@ -28,7 +28,6 @@ PACKAGES = (
     "pyarrow",
     "wandb",
 )
-CHECKPOINT_SUFFIXES = {".safetensors", ".bin", ".pt", ".json", ".model", ".txt", ".jinja"}
 BUSY_SAMPLE_S = 0.2
 GPU_FIELDS = {
     "name": "name",
@@ -146,35 +145,6 @@ def gpu_state(gpu_id: str) -> dict[str, Any] | None:
     state["throttle_mask"] = int(mask, 16) if mask.startswith("0x") else None
     state["compute_processes"] = len((_smi(gpu_id, "--query-compute-apps=pid") or "").split())
     return state
-
-
-def fingerprint(path: str | Path) -> str:
-    """SHA-256 over a checkpoint's files: names, sizes, contents, sorted by name.
-
-    Parameters
-    ----------
-    path : str | Path
-        A file, or a folder of which the files with a checkpoint's suffixes are read.
-    """
-    root = Path(path)
-    files = [root] if root.is_file() else _checkpoint_files(root)
-    total = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        name = file.name if file == root else file.relative_to(root).as_posix()
-        total.update(f"{name}\0{file.stat().st_size}\0{content}\n".encode())
-    return total.hexdigest()
-
-
-def _checkpoint_files(folder: Path) -> list[Path]:
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix in CHECKPOINT_SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
 
 
 def _version(package: str) -> str | None:

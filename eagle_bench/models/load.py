@@ -92,7 +92,7 @@ def load_model(
 
     logging.disable_progress_bar()
     assert config.path is not None
-    path = config.path
+    path = os.path.expanduser(config.path)
     _check_exists(path, key)
     options: dict[str, Any] = {
         "revision": config.revision,

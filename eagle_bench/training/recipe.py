@@ -11,10 +11,8 @@ import pandas as pd
 from eagle_bench.config.training import TrainConfig
 from eagle_bench.config.values import plain
 from eagle_bench.errors import UserError
-from eagle_bench.machine.provenance import (
-    capture,
-    fingerprint,
-)
+from eagle_bench.machine.checkpoints import fingerprint
+from eagle_bench.machine.provenance import capture
 from eagle_bench.records.atomic import write_text
 from eagle_bench.training.loop import Trainer
 

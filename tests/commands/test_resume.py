@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -51,6 +53,35 @@ def test_a_changed_head_under_the_same_path_is_refused(tmp_path: Path) -> None:
     assert run(tmp_path, *arguments) == 2
     assert "The drafter changed" in told(tmp_path)
     assert run(tmp_path, *arguments, "resume=false") == 0
+
+
+def test_changed_files_behind_a_tilde_are_refused(tmp_path: Path) -> None:
+    home = Path(os.path.expanduser("~"))
+    with tempfile.TemporaryDirectory(dir=home) as folder:
+        head = shutil.copytree(assets.EAGLE3, Path(folder) / "head")
+        target = shutil.copytree(assets.TARGET, Path(folder) / "target")
+        short = f"~/{Path(folder).relative_to(home)}"
+        arguments = (
+            *(*QUICK, "num_samples=1", "drafter=eagle3", "model=local"),
+            *(f'drafter.path="{short}/head"', f'model.path="{short}/target"'),
+        )
+        assert run(tmp_path, *arguments) == 0
+        for role, changed in (("target", target), ("drafter", head)):
+            before = (changed / "config.json").read_text()
+            (changed / "config.json").write_text(before + "\n")
+            assert run(tmp_path, *arguments) == 2
+            assert f"The {role} changed" in told(tmp_path)
+            (changed / "config.json").write_text(before)
+
+
+def test_a_changed_template_file_is_refused(tmp_path: Path) -> None:
+    template = tmp_path / "own.jinja"
+    template.write_text("{{ messages[0].content }}")
+    arguments = (*QUICK, "num_samples=1", "drafter=random", f"chat_template={template}")
+    assert run(tmp_path, *arguments) == 0
+    template.write_text("Answer: {{ messages[0].content }}")
+    assert run(tmp_path, *arguments) == 2
+    assert "The chat template changed" in told(tmp_path)
 
 
 def test_rows_of_other_settings_in_a_named_folder_are_refused(tmp_path: Path) -> None:

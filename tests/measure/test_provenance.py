@@ -12,6 +12,7 @@ import pytest
 
 from eagle_bench.figures.machine_guards import throttled
 from eagle_bench.machine import provenance
+from eagle_bench.machine.checkpoints import fingerprint, on_disk
 
 
 def git(folder, *arguments):
@@ -72,17 +73,17 @@ def test_fingerprint_follows_names_and_contents_of_checkpoint_files(tmp_path):
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"weights")
     (folder / "config.json").write_text("{}")
-    original = provenance.fingerprint(folder)
+    original = fingerprint(folder)
     (folder / "README.md").write_text("notes")
     (folder / ".cache").mkdir()
     (folder / ".cache" / "lock.json").touch()
-    assert provenance.fingerprint(folder) == original
+    assert fingerprint(folder) == original
     (tmp_path / "moved").symlink_to(folder)
-    assert provenance.fingerprint(tmp_path / "moved") == original
+    assert fingerprint(tmp_path / "moved") == original
     (folder / "config.json").write_text("[]")
-    changed = provenance.fingerprint(folder)
+    changed = fingerprint(folder)
     (folder / "config.json").rename(folder / "other.json")
-    renamed = provenance.fingerprint(folder)
+    renamed = fingerprint(folder)
     assert len({original, changed, renamed}) == 3
 
 
@@ -90,8 +91,23 @@ def test_fingerprint_of_one_file_ignores_its_folder(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "map.pt").write_bytes(b"12")
-    first = provenance.fingerprint(tmp_path / "a" / "map.pt")
-    assert first == provenance.fingerprint(tmp_path / "b" / "map.pt")
+    first = fingerprint(tmp_path / "a" / "map.pt")
+    assert first == fingerprint(tmp_path / "b" / "map.pt")
+
+
+def test_a_hub_id_is_the_snapshot_that_its_revision_names_now(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    repository = tmp_path / "models--me--pair"
+    (repository / "refs").mkdir(parents=True)
+    for commit in ("a" * 40, "b" * 40):
+        folder = repository / "snapshots" / commit
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(commit)
+        (repository / "refs" / "main").write_text(commit)
+        assert on_disk("me/pair") == folder
+    assert on_disk("me/pair", "a" * 40) == repository / "snapshots" / ("a" * 40)
+    assert on_disk("me/other") is None
+    assert on_disk("/no/such/folder") is None
 
 
 @pytest.fixture
