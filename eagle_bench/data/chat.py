@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 ALIASES = {"deepseek": "deepseek-v3"}
-MARKER = re.compile(r"<[|｜][^<>]+?[|｜]>|<(?:start|end)_of_turn>|\[/?INST\]")
+MARKER = re.compile(r"<[|｜][^<>{}]+?[|｜]>|<(?:start|end)_of_turn>|\[/?INST\]")
 """The control tokens of a template's source."""
 
 log = logging.getLogger(__name__)
@@ -171,6 +171,12 @@ def _source(tokenizer: PreTrainedTokenizerBase, chat_template: str) -> str | Non
                 "The tokenizer has no chat template: set chat_template=none for plain text, "
                 f"chat_template=NAME ({', '.join(template_names())}), or chat_template=FILE "
                 "with a Jinja template."
+            )
+        named = tokenizer.chat_template
+        if isinstance(named, dict) and "default" not in named:
+            raise UserError(
+                f"The tokenizer has several chat templates ({', '.join(sorted(named))}) and none "
+                "is its default: save the one you mean as a file and set chat_template=FILE."
             )
         return str(tokenizer.get_chat_template())
     path = template_file(chat_template)

@@ -7,6 +7,7 @@ which order, and the readers below turn any of the three values into turns.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,6 +74,7 @@ ROLES = {
 }
 PLACEHOLDER = "FULL BENCHMARK DATA SHOULD BE FETCHED"
 """How SPEED-Bench's turns begin where a licence forbids shipping the text itself."""
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class Skip(Exception):
@@ -110,9 +112,10 @@ def read_prompt(row: Mapping[str, Any], number: int, category: str) -> Prompt:
     Raises
     ------
     UserError
-        No prompt field, an empty prompt, or a value of the wrong kind.
+        No prompt field, an empty prompt, a value of the wrong kind, or half a surrogate pair.
     Skip
-        A placeholder, or a recorded conversation in which the user says nothing.
+        A placeholder, a conversation with tools or others who are neither user, assistant nor
+        system, or a recorded one in which the user says nothing.
     """
     present = {key: value for key, value in row.items() if value is not None}
     form = next((form for form in FORMS if form.key in present), None)
@@ -131,13 +134,17 @@ def read_prompt(row: Mapping[str, Any], number: int, category: str) -> Prompt:
     if any(turn.startswith(PLACEHOLDER) for turn in talk.turns):
         raise Skip("placeholder")
     system = talk.system or [str(present[key]) for key in SYSTEM_KEYS if key in present]
-    return Prompt(
+    prompt = Prompt(
         id=str(_first(present, ID_KEYS, number)),
         category=str(_first(present, CATEGORY_KEYS, category)),
         turns=tuple(talk.turns),
         reference=tuple(talk.answers) if any(talk.answers) else _reference(present),
         system="\n".join(text for text in system if text) or None,
     )
+    texts = (prompt.id, prompt.category, prompt.system or "", *prompt.turns, *prompt.reference)
+    if any(HALF_CHARACTER.search(text) for text in texts):
+        raise UserError("half a surrogate pair (\\ud800 to \\udfff), which is no character.")
+    return prompt
 
 
 def _conversation(row: Mapping[str, Any], form: Form) -> _Conversation:
@@ -163,8 +170,10 @@ def _conversation(row: Mapping[str, Any], form: Form) -> _Conversation:
 
 def _role(message: Mapping[str, Any]) -> str:
     name = _first(message, ROLE_KEYS, None)
+    if not isinstance(name, str):
+        raise UserError(f"a message needs one of the roles {', '.join(ROLES)}, not {name!r}.")
     if name not in ROLES:
-        raise UserError(f"a message has the role {name!r}; known are {', '.join(ROLES)}.")
+        raise Skip(f"a message of the role {name!r}")
     return ROLES[name]
 
 

@@ -1,8 +1,12 @@
-"""Rows of a JSONL file, a JSON array or a parquet file, recognised by their content."""
+"""Rows of a file of prompts: JSONL, JSON, parquet, CSV, TSV or plain text, gzipped or not."""
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +16,11 @@ import pyarrow.parquet as pq
 
 from eagle_bench.errors import UserError
 
-PARQUET_MAGIC = b"PAR1"
+PARQUET_MAGIC, GZIP_MAGIC = b"PAR1", b"\x1f\x8b"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+WRAPPERS = ("data", "rows", "prompts", "examples")
+"""The keys under which a JSON object holds its list of rows."""
 
 
 class Row(NamedTuple):
@@ -36,19 +44,58 @@ def read_bytes(path: Path) -> bytes:
 
 
 def rows(path: Path, content: bytes) -> Iterator[Row]:
-    """The rows in `content`; `path` is only for messages."""
+    """The rows in `content`; `path` is for messages, and its suffix tells CSV, TSV and text.
+
+    Raises
+    ------
+    UserError
+        Not what the suffix says, or no UTF-8 (or UTF-16 with its mark) text.
+    """
+    if content.startswith(GZIP_MAGIC):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error):
+            raise UserError(f"{path} is a damaged gzip file.") from None
     if content.startswith(PARQUET_MAGIC):
         yield from _table_rows(path, content)
         return
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: not UTF-8 text.") from None
-    if text.lstrip().startswith("["):
-        yield from _array_rows(path, text)
+    text = _text(path, content)
+    kind = Path(path.name.removesuffix(".gz")).suffix
+    if kind in DELIMITERS:
+        yield from _delimited_rows(path, text, DELIMITERS[kind])
+    elif kind == ".txt" and not text.lstrip().startswith(("{", "[")):
+        for number, line in enumerate(text.split("\n"), start=1):
+            if line.strip():
+                yield Row(number, f"{path}, line {number}", {"prompt": line})
+    elif _is_document(text):
+        yield from _document_rows(path, text)
     else:
         yield from _line_rows(path, text)
+
+
+def _text(path: Path, content: bytes) -> str:
+    """`content` decoded, with LF at the end of each line."""
+    encoding = "utf-16" if content.startswith(UTF16_MARKS) else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}, line {line}: not UTF-8 text; save the file as UTF-8.") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[Row]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for number, fields in enumerate(reader, start=1):
+            where = f"{path}, line {reader.line_num}"
+            if None in fields:
+                raise UserError(f"{where}: more cells than the first line has names.")
+            yield Row(number, where, fields)
+    except csv.Error as error:
+        raise UserError(
+            f"{path}, line {reader.reader.line_num}: no valid table ({error})."
+        ) from None
 
 
 def _table_rows(path: Path, content: bytes) -> Iterator[Row]:
@@ -61,11 +108,28 @@ def _table_rows(path: Path, content: bytes) -> Iterator[Row]:
         yield Row(number, f"{path}, row {number}", fields)
 
 
-def _array_rows(path: Path, text: str) -> Iterator[Row]:
+def _is_document(text: str) -> bool:
+    """Whether one JSON value spans the text, an array or an object on one line or on many."""
+    first, _, rest = text.strip().partition("\n")
+    if not first.startswith("{"):
+        return first.startswith("[")
     try:
-        items = json.loads(text)
+        json.loads(first)
+    except json.JSONDecodeError:
+        return True
+    return not rest
+
+
+def _document_rows(path: Path, text: str) -> Iterator[Row]:
+    """The items of an array, bare or under one of `WRAPPERS`; else the one row."""
+    try:
+        document = json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, line {error.lineno}: no valid JSON ({error.msg}).") from None
+    items = document
+    if isinstance(document, dict):
+        wrapped = [document[key] for key in WRAPPERS if isinstance(document.get(key), list)]
+        items = wrapped[0] if wrapped else [document]
     for number, item in enumerate(items, start=1):
         yield _row(number, f"{path}, row {number}", item)
 
@@ -78,7 +142,10 @@ def _line_rows(path: Path, text: str) -> Iterator[Row]:
         try:
             item = json.loads(line)
         except json.JSONDecodeError as error:
-            raise UserError(f"{where}: no valid JSON ({error.msg}).") from None
+            raise UserError(
+                f"{where}: no valid JSON ({error.msg}); tables are told by .csv or .tsv, plain "
+                "text by .txt."
+            ) from None
         yield _row(number, where, item)
 
 

@@ -84,17 +84,22 @@ def _sources(config: DatasetConfig) -> list[Path]:
     if config.name == "embedded":
         return [assets.PROMPTS]
     raise UserError(
-        f"dataset={config.name} needs dataset.path=FILE, a JSONL, JSON array or parquet file."
+        f"dataset={config.name} needs dataset.path=FILE: JSONL, JSON, parquet, CSV, TSV or text."
     )
 
 
 def _with_unique_ids(prompts: Sequence[Prompt]) -> list[Prompt]:
     """Rows on disk are paired by prompt id, so a repeated id gets its position behind it."""
     seen = Counter(prompt.id for prompt in prompts)
-    return [
-        prompt if seen[prompt.id] == 1 else replace(prompt, id=f"{prompt.id}#{position}")
-        for position, prompt in enumerate(prompts, start=1)
-    ]
+    unique = []
+    for position, prompt in enumerate(prompts, start=1):
+        name = prompt.id
+        if seen[name] > 1:
+            while name in seen:
+                name += f"#{position}"
+            seen[name] = 1
+        unique.append(replace(prompt, id=name))
+    return unique
 
 
 def _of_categories(prompts: list[Prompt], categories: list[str] | None) -> list[Prompt]:

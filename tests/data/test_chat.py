@@ -186,6 +186,15 @@ def test_auto_without_a_template() -> None:
         chat_format(tokenizer(), "auto", None)
 
 
+def test_auto_with_several_templates_and_no_default() -> None:
+    several = tokenizer()
+    several.chat_template = {"rag": "a", "tool_use": "b"}
+    with pytest.raises(UserError, match=r"several chat templates \(rag, tool_use\)"):
+        chat_format(several, "auto", None)
+    several.chat_template = {"default": "{{ messages[0].content }}", "rag": "a"}
+    assert chat_format(several, "auto", None).render(TALK[:1]) == "Hi"
+
+
 @pytest.mark.parametrize("bos", [True, False])
 @pytest.mark.parametrize("name", ["none", "qwen", "llama3", "mistral", "vicuna", "deepseek-v3"])
 def test_bos_is_there_exactly_once_where_it_belongs(name: str, bos: bool) -> None:
@@ -222,6 +231,12 @@ def test_foreign_markers_are_reported(caplog: pytest.LogCaptureFixture) -> None:
         format = chat_format(tokenizer(), "qwen", None)
     assert format.foreign_markers == ("<|im_end|>",)
     assert "chat_template=qwen uses <|im_end|>, unknown to this tokenizer" in caplog.text
+
+
+def test_an_expression_between_bars_is_no_foreign_marker(tmp_path: Path) -> None:
+    path = tmp_path / "own.jinja"
+    path.write_text("{% for message in messages %}<|{{ message.role }}|>{% endfor %}")
+    assert chat_format(tokenizer(), str(path), None).foreign_markers == ()
 
 
 def test_a_template_file(tmp_path: Path) -> None:

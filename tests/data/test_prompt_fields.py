@@ -102,6 +102,10 @@ def test_id_and_category(row: dict[str, Any], id: str, category: str) -> None:
     [
         ({"turns": [f"{PLACEHOLDER} FROM THE SOURCE USING SPECDEC_BENCH"]}, "placeholder"),
         ({"messages": [{"role": "user", "content": PLACEHOLDER}]}, "placeholder"),
+        (
+            {"messages": [*TALK, {"role": "tool", "content": "20 C"}]},
+            "a message of the role 'tool'",
+        ),
         ({"conversations": []}, "no user message"),
         ({"conversations": [{"from": "gpt", "value": "Hi"}]}, "no user message"),
         ({"conversations": [{"from": "human", "value": " "}]}, "no user message"),
@@ -133,8 +137,10 @@ def test_a_prompt_that_only_mentions_the_placeholder_is_kept() -> None:
         ({"turns": 5}, "`turns` must be a text, a list of texts or a list of messages, not int"),
         ({"turns": {"a": 1}}, "`turns` must be .* not dict"),
         ({"turns": [5]}, "`turns` holds int where a text belongs"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "the role 'tool'; known are user"),
-        ({"messages": [{"content": "x"}]}, "the role None"),
+        ({"messages": [{"content": "x"}]}, "needs one of the roles user, .* not None"),
+        ({"messages": [{"role": ["user"], "content": "x"}]}, r"not \['user'\]"),
+        ({"prompt": "a\ud83d"}, "half a surrogate pair"),
+        ({"prompt": "a", "answer": "\udc00"}, "half a surrogate pair"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image", "url": "x"}]}]},
             "`messages` holds list where a text belongs",

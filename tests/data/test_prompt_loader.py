@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -96,6 +97,8 @@ def test_ids_fall_back_to_the_line_and_repeats_become_unique(tmp_path: Path) -> 
         tmp_path, [{"id": "k", "text": "a"}, {"id": "m", "text": "b"}, {"id": "k", "text": "c"}]
     )
     assert ids(load_prompts(config(path), 9, 0)) == ["k#1", "m", "k#3"]
+    path = jsonl(tmp_path, [{"id": name, "text": "a"} for name in ("a", "a", "a#2")])
+    assert ids(load_prompts(config(path), 9, 0)) == ["a#1", "a#2#2", "a#2"]
 
 
 def test_first_turn_unless_multi_turn(tmp_path: Path) -> None:
@@ -166,6 +169,60 @@ def test_bad_files(tmp_path: Path, content: str | bytes, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence) as caught:
         load_prompts(config(path), 1, 0)
     assert "\n" not in str(caught.value)
+
+
+LINES = '{"prompt": "One é?"}\n{"prompt": "Two?"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p.jsonl", LINES.replace("\n", "\r").encode()),
+        ("p.jsonl", LINES.encode("utf-16")),
+        ("p.jsonl.gz", gzip.compress(LINES.encode())),
+        ("p.json", b'{"data": [{"prompt": "One \xc3\xa9?"}, {"prompt": "Two?"}]}'),
+        ("p.json", json.dumps({"rows": [json.loads(x) for x in LINES.split("\n")[:2]]}, indent=1)),
+        ("p.csv", "id,prompt\n1,One é?\n2,Two?\n"),
+        ("p.csv.gz", gzip.compress("prompt\r\nOne é?\r\nTwo?\r\n".encode())),
+        ("p.tsv", "prompt\tcategory\nOne é?\ta\nTwo?\tb\n"),
+        ("p.txt", "One é?\n\nTwo?\n"),
+        ("p.txt", LINES),
+    ],
+)
+def test_every_shape_of_file(tmp_path: Path, name: str, content: str | bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    found = load_prompts(config(path), 9, 0)
+    assert [prompt.turns for prompt in found.prompts] == [("One é?",), ("Two?",)]
+
+
+def test_one_object_over_several_lines_is_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(ROWS[0], indent=2))
+    assert ids(load_prompts(config(path), 9, 0)) == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("p.jsonl.gz", b"\x1f\x8b and nothing", "p.jsonl.gz is a damaged gzip file"),
+        ("p.csv", b"prompt\nOne, two?\n", "p.csv, line 2: more cells than the first line"),
+        ("p.csv", b'prompt\n"One"x\n', "p.csv, line 2: no valid table"),
+        ("p.jsonl", b"prompt,id\nOne?,1\n", "line 1: no valid JSON .*tables are told by .csv"),
+        ("p.jsonl", '{"prompt": "é"}'.encode("latin-1"), "line 1: not UTF-8 text; save the file"),
+    ],
+)
+def test_shapes_that_are_refused(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=sentence):
+        load_prompts(config(tmp_path / name), 9, 0)
+
+
+def test_rows_with_tools_are_left_out_and_counted(tmp_path: Path) -> None:
+    talk = [{"role": "user", "content": "Weather?"}, {"role": "tool", "content": "20 C"}]
+    found = load_prompts(config(jsonl(tmp_path, [*ROWS, {"messages": talk}])), 9, 0)
+    assert len(found.prompts) == len(ROWS)
+    assert found.skipped == {"a message of the role 'tool'": 1}
 
 
 def test_a_bad_line_behind_the_last_sample_still_stops(tmp_path: Path) -> None:
