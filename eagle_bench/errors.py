@@ -1,7 +1,8 @@
-"""The two ways a command ends badly: the user's mistake (exit 2) and a failure (exit 1)."""
+"""What a command says: on any terminal, and of its two bad ends (mistake: 2, failure: 1)."""
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -18,11 +19,19 @@ class RunFailure(RuntimeError):
     """The input was fine but the work could not be done (out of memory, a lost device)."""
 
 
+def print_whatever_it_can_show() -> None:
+    """From now on a character that stdout or stderr cannot encode is printed as `?`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def in_a_sentence(command: Callable[P, int]) -> Callable[P, int]:
     """Let a console command tell its expected errors on stderr and return their exit code."""
 
     @wraps(command)
     def told(*args: P.args, **kwargs: P.kwargs) -> int:
+        print_whatever_it_can_show()
         try:
             return command(*args, **kwargs)
         except (UserError, RunFailure) as error:

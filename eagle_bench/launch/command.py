@@ -26,12 +26,17 @@ from omegaconf.errors import OmegaConfBaseException
 from eagle_bench.errors import (
     RunFailure,
     UserError,
+    print_whatever_it_can_show,
 )
 from eagle_bench.launch import (
     registry as schema,
 )
 from eagle_bench.launch import (
     slurm,
+)
+from eagle_bench.launch.arguments import (
+    how_to_quote,
+    refused_argument,
 )
 
 C = TypeVar("C")
@@ -79,6 +84,7 @@ def hydra_command(task: Callable[[C], object], config_name: str) -> Callable[[],
             codes.append(0)
             return result
 
+        print_whatever_it_can_show()
         schema.register(config_name)
         start = hydra.main(version_base="1.3", config_path=schema.CONF, config_name=config_name)
         try:
@@ -163,6 +169,9 @@ def _sentence(error: BaseException) -> str:
         return f"no config {error.missing_cfg_file}; choose one of {', '.join(options)}."
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}."
+    argument = refused_argument(error)
+    if argument is not None:
+        return how_to_quote(argument)
     lines = _lines(error)
     if isinstance(error, HydraException) and error.__cause__ is not None:
         lines += [line for line in _lines(error.__cause__) if line not in lines]
