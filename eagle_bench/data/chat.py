@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,7 @@ class ChatFormat:
     template: str | None
     enable_thinking: bool | None = None
     foreign_markers: tuple[str, ...] = ()
+    _encoded: dict[tuple[tuple[str, str], ...], list[int]] = field(default_factory=dict, repr=False)
 
     def decode(self, tokens: list[int]) -> str:
         """An answer's text, control tokens left out."""
@@ -104,13 +105,18 @@ class ChatFormat:
         Returns
         -------
         list[int]
-            A template alone decides on BOS, which never appears twice in a row; plain text
+            The same for the same history, also where the template reads a clock: rendered
+            once. A template alone decides on BOS, which never appears twice in a row; plain text
             gets the special tokens that the tokenizer adds.
         """
-        text = self.render(history)
-        ids: list[int] = self.tokenizer(text, add_special_tokens=self.template is None)["input_ids"]
-        bos = self.tokenizer.bos_token_id
-        return ids[1:] if bos is not None and ids[:2] == [bos, bos] else ids
+        key = tuple((message["role"], message["content"]) for message in history)
+        if key not in self._encoded:
+            text = self.render(history)
+            ids = self.tokenizer(text, add_special_tokens=self.template is None)["input_ids"]
+            bos = self.tokenizer.bos_token_id
+            twice = bos is not None and ids[:2] == [bos, bos]
+            self._encoded[key] = ids[1:] if twice else ids
+        return list(self._encoded[key])
 
     def encode_answer(
         self, history: list[dict[str, str]], answer: str, eos_ids: frozenset[int]

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from eagle_bench.config.run import RunConfig
-from eagle_bench.data.chat import opening
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.data.prompt import PromptSet
 from eagle_bench.drafters.build import check_combination
+from eagle_bench.engines.fit import least_context
 from eagle_bench.engines.session import (
     Loader,
     Session,
@@ -69,11 +69,9 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
 
 
 def _fitting(prompts: PromptSet, session: Session, gen_len: int) -> PromptSet:
-    """The prompts whose first turn leaves room for `gen_len` tokens; the others are counted."""
+    """The prompts whose turns leave room for `gen_len` tokens; the others are counted."""
     room = min(session.rooms().values()) - gen_len
-    kept = tuple(
-        prompt for prompt in prompts.prompts if len(session.chat.encode(opening(prompt))) <= room
-    )
+    kept = tuple(prompt for prompt in prompts.prompts if least_context(session, prompt) <= room)
     if not kept:
         raise UserError(
             f"None of the {len(prompts.prompts)} prompts leaves room for gen_len={gen_len} tokens "

@@ -18,6 +18,7 @@ from eagle_bench.decoding.build import (
     build_speculative,
 )
 from eagle_bench.drafters.oracle import OracleDrafter
+from eagle_bench.engines.fit import least_context
 from eagle_bench.engines.session import Session
 from eagle_bench.machine.energy import (
     energy_meter,
@@ -80,8 +81,7 @@ class Benchmark:
         self.energy = energy_meter(target.spec.device)
         self._memory = PeakMemory(target.spec.device)
         for prompt in prompts:
-            tokens = len(session.chat.encode(opening(prompt)))
-            session.check_room(prompt.id, tokens, config.gen_len)
+            session.check_room(prompt.id, least_context(session, prompt), config.gen_len)
 
     def blocks(self, repeat: int = 0) -> list[Block]:
         """All prompts once, in order."""

@@ -15,6 +15,7 @@ from eagle_bench.config.values import (
     AUTO,
     plain,
 )
+from eagle_bench.engines.fit import rendered_sha256
 from eagle_bench.engines.session import Loader
 from eagle_bench.engines.setup import (
     Setup,
@@ -134,7 +135,10 @@ def _work(
     if config.measure.costs:
         for line in cost_card(config, setup.session, setup.prompts.prompts):
             watcher.say(line)
-    attempt = Attempt(config_hash(plain(config)), inputs(config, loader, prompts), dict(provenance))
+    read = inputs(config, loader, prompts) | {
+        "rendered prompts": rendered_sha256(setup.session, setup.prompts.prompts)
+    }
+    attempt = Attempt(config_hash(plain(config)), read, dict(provenance))
     earlier = store.begin(attempt)
     provenance["sessions"] = [dict(each.provenance) for each in earlier]
     resumed = _measure(benchmark, store, watcher, provenance)

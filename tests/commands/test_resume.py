@@ -84,6 +84,19 @@ def test_a_changed_template_file_is_refused(tmp_path: Path) -> None:
     assert "The chat template changed" in told(tmp_path)
 
 
+def test_a_template_with_a_clock_is_rendered_once_and_told_on_resuming(tmp_path: Path) -> None:
+    template = tmp_path / "clock.jinja"
+    template.write_text("{{ strftime_now('%S%f') }} {{ messages[0].content }}")
+    arguments = (*QUICK, "num_samples=1", "drafter=random", f"chat_template={template}")
+    assert run(tmp_path, *arguments) == 0
+    folder = single(tmp_path)
+    summary = json.loads((folder / "result.json").read_text())["summary"]
+    assert summary["lossless"]["exact_share"] == 1
+    (folder / "result.json").unlink()
+    assert run(tmp_path, *arguments) == 2
+    assert "The rendered prompts changed" in told(tmp_path)
+
+
 def test_rows_of_other_settings_in_a_named_folder_are_refused(tmp_path: Path) -> None:
     named = (*QUICK, "num_samples=1", f"hydra.run.dir={tmp_path / 'mine'}")
     assert run(tmp_path, *named) == 0

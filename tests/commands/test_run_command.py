@@ -185,3 +185,29 @@ def test_prompts_beyond_the_positions_can_be_left_out(tmp_path: Path) -> None:
     assert "1 of 2 prompts left out: longer than the positions" in done.stderr
     dataset = json.loads(done.stdout.splitlines()[-1])["provenance"]["dataset"]
     assert (dataset["prompts"], dataset["skipped"]) == (1, {"longer than the positions": 1})
+
+
+def test_later_turns_beyond_the_positions_are_told_before_measuring(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    rows = [{"turns": ["Name a color."]}, {"id": "long", "turns": ["Hi.", "word " * 3000]}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = (*QUICK, "dataset=jsonl", f"dataset.path={file}", "dataset.multi_turn=true")
+    done = call(tmp_path, *given)
+    assert done.returncode == 2
+    assert "prompt long has " in done.stderr
+    assert [path.read_text() for path in tmp_path.rglob("generations.jsonl")] == [""]
+
+
+def test_a_prompt_that_the_template_refuses_is_named_before_measuring(tmp_path: Path) -> None:
+    file, template = tmp_path / "prompts.jsonl", tmp_path / "strict.jinja"
+    rows = [{"prompt": "Name a color."}, {"id": "p41", "system": "Be brief.", "prompt": "Hi."}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    template.write_text(
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}"
+        "{% endif %}{{ m.content }}{% endfor %}"
+    )
+    given = (*QUICK, "dataset=jsonl", f"dataset.path={file}", f"chat_template={template}")
+    done = call(tmp_path, *given)
+    assert done.returncode == 2
+    assert "prompt p41: chat_template=" in done.stderr
+    assert "system message" in done.stderr

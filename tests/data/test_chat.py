@@ -233,6 +233,15 @@ def test_foreign_markers_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     assert "chat_template=qwen uses <|im_end|>, unknown to this tokenizer" in caplog.text
 
 
+def test_a_history_is_rendered_once(tmp_path: Path) -> None:
+    path = tmp_path / "clock.jinja"
+    path.write_text("{{ strftime_now('%S%f') }}")
+    format = chat_format(tokenizer(), str(path), None)
+    first = format.encode(TALK)
+    assert format.encode(TALK) == first
+    assert format.encode(TALK[:1]) != first
+
+
 def test_an_expression_between_bars_is_no_foreign_marker(tmp_path: Path) -> None:
     path = tmp_path / "own.jinja"
     path.write_text("{% for message in messages %}<|{{ message.role }}|>{% endfor %}")
