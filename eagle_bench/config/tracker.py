@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from eagle_bench.errors import UserError
+
+LONGEST_TAG = 64
+"""Characters of a tag that W&B accepts."""
+
 
 @dataclass
 class TrackerConfig:
@@ -17,3 +22,11 @@ class TrackerConfig:
     mode: str = "offline"
     tags: list[str] = field(default_factory=list)
     uri: str | None = None
+
+    def __post_init__(self) -> None:
+        for tag in self.tags:
+            if not 1 <= len(tag) <= LONGEST_TAG:
+                raise UserError(
+                    f"tracker.tags has {tag!r} of {len(tag)} characters; W&B takes 1 to "
+                    f"{LONGEST_TAG}."
+                )

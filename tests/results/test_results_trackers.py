@@ -86,3 +86,10 @@ def test_every_preset_makes_a_tracker_config(name):
     assert isinstance(tracker, TrackerConfig)
     assert (tracker.name, tracker.mode) == (name, "offline")
     GlobalHydra.instance().clear()
+
+
+def test_a_tag_too_long_for_wandb_is_refused_at_once():
+    assert TrackerConfig("wandb", tags=["a" * 64]).tags
+    for tag in ("", "a" * 65):
+        with pytest.raises(UserError, match=f"of {len(tag)} characters; W&B takes 1 to 64"):
+            TrackerConfig("wandb", tags=[tag])
