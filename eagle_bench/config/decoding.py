@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 from omegaconf import MISSING
 
@@ -18,23 +19,60 @@ from eagle_bench.errors import UserError
 class DecodingConfig:
     """A speculative method: the shape of a draft and the rule that chooses it."""
 
+    depth_key: ClassVar[str | None] = None
+    """The setting that says how deep each of its drafts is, where one does."""
+    cached: ClassVar[bool] = True
+    """Whether it runs over a KV cache, in the loop that phases and parts are timed in."""
+    prunes: ClassVar[bool] = False
+    """Whether it keeps the best of more candidates, which would bias drawn ones."""
+
     name: str = MISSING
     proposal: Proposal = Proposal.greedy
+
+    @property
+    def width(self) -> int:
+        """The most children of one node."""
+        return 1
+
+    @property
+    def levels(self) -> int:
+        """Levels of a full draft; only where `depth_key` is set."""
+        raise AssertionError(f"{self.name} has no fixed depth")
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether its drafts are trees, also where they happen to be one node wide."""
+        return False
+
+    def with_depth(self, depth: int) -> Self:
+        """The same method with drafts of `depth` levels; only where `depth_key` is set."""
+        raise AssertionError(f"{self.name} has no fixed depth")
 
 
 @dataclass
 class ChainConfig(DecodingConfig):
     """`draft_len` tokens one after another."""
 
+    depth_key: ClassVar[str | None] = "draft_len"
+
     draft_len: int = 4
 
     def __post_init__(self) -> None:
         at_least("decoding.draft_len", self.draft_len, 1)
 
+    @property
+    def levels(self) -> int:
+        return self.draft_len
+
+    def with_depth(self, depth: int) -> Self:
+        return replace(self, draft_len=depth)
+
 
 @dataclass
 class TwoPassConfig(DecodingConfig):
     """The seed's reference: two target calls per iteration, no KV cache."""
+
+    cached: ClassVar[bool] = False
 
     draft_len: int = 4
 
@@ -46,6 +84,8 @@ class TwoPassConfig(DecodingConfig):
 class OnePassConfig(DecodingConfig):
     """A reference: one target call per iteration, no KV cache."""
 
+    cached: ClassVar[bool] = False
+
     draft_len: int = 4
 
     def __post_init__(self) -> None:
@@ -56,6 +96,9 @@ class OnePassConfig(DecodingConfig):
 class TreeConfig(DecodingConfig):
     """EAGLE-2/3's dynamic tree: `depth` levels, `top_k` wide, the best nodes kept."""
 
+    depth_key: ClassVar[str | None] = "depth"
+    prunes: ClassVar[bool] = True
+
     depth: int = 6
     top_k: int = 6
     num_draft_tokens: int = 24
@@ -64,7 +107,7 @@ class TreeConfig(DecodingConfig):
         at_least("decoding.depth", self.depth, 1)
         at_least("decoding.top_k", self.top_k, 1)
         at_least("decoding.num_draft_tokens", self.num_draft_tokens, 1)
-        pool = self.top_k + (self.depth - 1) * self.top_k**2
+        pool = self._pool(self.depth)
         if self.num_draft_tokens > pool:
             raise UserError(
                 f"decoding.num_draft_tokens={self.num_draft_tokens} is more than the {pool} "
@@ -72,10 +115,32 @@ class TreeConfig(DecodingConfig):
                 "or raise depth or top_k."
             )
 
+    def _pool(self, depth: int) -> int:
+        """Candidates that `depth` levels make."""
+        return self.top_k + (depth - 1) * self.top_k**2
+
+    @property
+    def width(self) -> int:
+        return self.top_k
+
+    @property
+    def is_tree(self) -> bool:
+        return True
+
+    @property
+    def levels(self) -> int:
+        return self.depth
+
+    def with_depth(self, depth: int) -> Self:
+        nodes = min(self.num_draft_tokens, self._pool(depth))
+        return replace(self, depth=depth, num_draft_tokens=nodes)
+
 
 @dataclass
 class StaticTreeConfig(DecodingConfig):
     """A fixed tree, Medusa's way: each node is the list of child ranks from the root."""
+
+    depth_key: ClassVar[str | None] = "depth"
 
     choices: list[list[int]] = field(default_factory=list)
 
@@ -96,6 +161,21 @@ class StaticTreeConfig(DecodingConfig):
                     f"decoding.choices is not a tree: node {list(node)} has no parent "
                     f"{list(node[:-1])}."
                 )
+
+    @property
+    def width(self) -> int:
+        return 1 + max(max(choice) for choice in self.choices)
+
+    @property
+    def is_tree(self) -> bool:
+        return True
+
+    @property
+    def levels(self) -> int:
+        return max(map(len, self.choices))
+
+    def with_depth(self, depth: int) -> Self:
+        return replace(self, choices=[each for each in self.choices if len(each) <= depth])
 
 
 @dataclass

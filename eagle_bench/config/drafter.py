@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from omegaconf import MISSING
 
+from eagle_bench import assets
 from eagle_bench.config.values import (
     Attention,
     at_least,
@@ -14,9 +16,28 @@ from eagle_bench.config.values import (
 
 @dataclass
 class DrafterConfig:
-    """What proposes the tokens that the target verifies."""
+    """What proposes the tokens that the target verifies.
+
+    Attributes
+    ----------
+    branches : bool
+        Whether it knows several continuations, with a distribution over them.
+    greedy_only : bool
+        Whether it has nothing to propose at a temperature.
+    is_head, is_network : bool
+        Whether it is an EAGLE head; whether it can be judged on any text.
+    """
+
+    branches: ClassVar[bool] = True
+    greedy_only: ClassVar[bool] = False
+    is_head: ClassVar[bool] = False
+    is_network: ClassVar[bool] = False
 
     name: str = MISSING
+
+    def checkpoints(self) -> dict[str, str]:
+        """Folders, hub ids and files that it reads, by role."""
+        return {}
 
 
 @dataclass
@@ -25,6 +46,9 @@ class Eagle3Config(DrafterConfig):
 
     Null in `aux_layers`, `rope_theta` and the norm flags means: as the folder says.
     """
+
+    is_head: ClassVar[bool] = True
+    is_network: ClassVar[bool] = True
 
     path: str | None = None
     vocab_mapping: str | None = None
@@ -35,10 +59,16 @@ class Eagle3Config(DrafterConfig):
     norm_before_residual: bool | None = None
     norm_output: bool | None = None
 
+    def checkpoints(self) -> dict[str, str]:
+        named = {"drafter": self.path or str(assets.EAGLE3)}
+        return named | ({"vocabulary map": self.vocab_mapping} if self.vocab_mapping else {})
+
 
 @dataclass
 class PromptLookupConfig(DrafterConfig):
     """The continuation of the latest earlier occurrence of the context's last n-gram."""
+
+    branches: ClassVar[bool] = False
 
     max_ngram: int = 3
     min_ngram: int = 1
@@ -52,13 +82,21 @@ class PromptLookupConfig(DrafterConfig):
 class DraftModelConfig(DrafterConfig):
     """Any causal LM with the target's tokenizer; `path: null` is the embedded pair's."""
 
+    is_network: ClassVar[bool] = True
+
     path: str | None = None
     trust_remote_code: bool = False
+
+    def checkpoints(self) -> dict[str, str]:
+        return {"drafter": self.path or str(assets.DRAFT_MODEL)}
 
 
 @dataclass
 class OracleConfig(DrafterConfig):
     """Always right: proposes the recorded baseline. The ceiling on this machine."""
+
+    branches: ClassVar[bool] = False
+    greedy_only: ClassVar[bool] = True
 
 
 @dataclass

@@ -27,7 +27,6 @@ from eagle_bench.machine.clock import (
     PhaseClock,
     synchronizer,
 )
-from eagle_bench.models.cache import KVCache
 from eagle_bench.models.mask import attention_mask
 from eagle_bench.models.parallel import agreed
 from eagle_bench.models.sampling import Sampling
@@ -71,6 +70,7 @@ class Decoder:
         phases: PhaseClock | NoPhases | None = None,
     ) -> None:
         self.name = method.name
+        self.max_nodes, self.max_extended = method.max_nodes, method.max_extended
         self.target = target
         self.drafter = drafter
         self.method = method
@@ -89,8 +89,8 @@ class Decoder:
         """
         waiting = deque(requests)
         longest = max(len(request.tokens) + request.gen_len for request in waiting)
-        capacity = longest + max(self.method.max_nodes, self.method.max_extended) + 2
-        self.cache = KVCache(batch_size, capacity)
+        capacity = longest + max(self.max_nodes, self.max_extended) + 2
+        self.cache = self.target.state(batch_size, capacity)
         self.drafter.start(batch_size, capacity)
         self.rows: list[_Row] = []
         while waiting or self.rows:
@@ -104,6 +104,10 @@ class Decoder:
             if self.rows:
                 self._round()
                 yield from self._retire()
+
+    def release(self) -> None:
+        """Let go of the cache: many decoders must not hold one each."""
+        self.cache = self.target.state(0, 0)
 
     @torch.inference_mode()
     def _prefill(self, request: Request) -> _Row:

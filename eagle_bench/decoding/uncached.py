@@ -22,7 +22,7 @@ from eagle_bench.decoding.methods.grow import grow
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.drafters.pick import Best
 from eagle_bench.machine.clock import synchronizer
-from eagle_bench.models.cache import KVCache
+from eagle_bench.models.read import read
 from eagle_bench.models.target import (
     Step,
     Target,
@@ -58,6 +58,7 @@ class Uncached(ABC):
         self.target = target
         self.drafter = drafter
         self.draft_len = draft_len
+        self.max_nodes = self.max_extended = draft_len
         self.eos_ids = frozenset[int]() if ignore_eos else target.spec.eos_ids
 
     @abstractmethod
@@ -95,9 +96,7 @@ def run_uncached(target: Target, context: list[int], draft: Draft, *, features: 
     """One call over the whole context and the draft behind it, on a cache that is thrown away."""
     device = target.spec.device
     tokens = torch.cat((torch.tensor([context], device=device), draft.tokens), dim=1)
-    positions = torch.arange(tokens.shape[1], device=device)[None]
-    cache = KVCache(1, tokens.shape[1])
-    return target.forward(tokens, positions, None, cache, features=features)
+    return read(target, tokens, features=features)
 
 
 def room_behind(target: Target, context: list[int]) -> int:

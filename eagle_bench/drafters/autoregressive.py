@@ -14,8 +14,8 @@ from torch import Tensor
 
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.pick import Pick
-from eagle_bench.models.cache import KVCache
 from eagle_bench.models.mask import attention_mask
+from eagle_bench.models.target import State
 
 
 class AutoregressiveDrafter(ABC):
@@ -26,7 +26,7 @@ class AutoregressiveDrafter(ABC):
 
     name: str
     needs_features: bool
-    branches = True
+    weight_bytes: int
 
     def __init__(self, max_positions: int, device: torch.device) -> None:
         self.max_positions = max_positions
@@ -35,11 +35,15 @@ class AutoregressiveDrafter(ABC):
         self.start(0, 0)
 
     def start(self, batch: int, capacity: int) -> None:
-        self.cache = KVCache(batch, capacity)
+        self.cache = self._state(batch, capacity)
         self._tokens: list[list[int]] = [[] for _ in range(batch)]
         self._features: list[Tensor | None] = [None] * batch
         self._states = torch.empty(0, device=self.device)
         self._level = 0
+
+    @abstractmethod
+    def _state(self, batch: int, capacity: int) -> State:
+        """An empty cache of the network's own."""
 
     @abstractmethod
     def _run(
@@ -54,6 +58,12 @@ class AutoregressiveDrafter(ABC):
     @abstractmethod
     def _propose(self, states: Tensor, pick: Pick) -> Proposals:
         """Candidates from states `[batch, f, hidden]`."""
+
+    def cache_bytes(self) -> int:
+        return self.cache.nbytes
+
+    def record(self, key: str, tokens: list[int]) -> None:  # noqa: B027
+        pass
 
     def reach(self) -> int:
         used = max(

@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING, Any
 from eagle_bench import assets
 from eagle_bench.config.decoding import (
     DecodingConfig,
-    OnePassConfig,
-    StaticTreeConfig,
-    TreeConfig,
-    TwoPassConfig,
 )
 from eagle_bench.config.drafter import (
     DrafterConfig,
@@ -32,6 +28,7 @@ from eagle_bench.errors import UserError
 from eagle_bench.models.target import Target
 
 if TYPE_CHECKING:
+    from eagle_bench.drafters.heads.head import EagleHead
     from eagle_bench.drafters.heads.load import LoadedHead
 
 
@@ -44,13 +41,16 @@ class BuiltDrafter:
     max_positions : int or None
         The most tokens of context that a draft model was made for.
     preflight : dict or None
-        What `measure/preflight.py` found, once it was asked.
+        What `measure/probe/preflight.py` found, once it was asked.
+    head : EagleHead or None
+        The head that drafts, where one does.
     """
 
     drafter: Drafter
     report: dict[str, Any] = field(default_factory=dict)
     max_positions: int | None = None
     preflight: dict[str, Any] | None = None
+    head: EagleHead | None = None
 
 
 def check_combination(config: RunConfig) -> None:
@@ -61,16 +61,17 @@ def check_combination(config: RunConfig) -> None:
     UserError
     """
     drafter, decoding = config.drafter, config.decoding
-    branching = _branching(decoding)
-    if branching and isinstance(drafter, PromptLookupConfig | OracleConfig):
+    if decoding.width > 1 and not drafter.branches:
         raise UserError(
             f"drafter={drafter.name} knows one continuation, which decoding={decoding.name} "
             "cannot branch; use decoding=chain or decoding=adaptive."
         )
-    if isinstance(drafter, OracleConfig) and config.temperature > 0:
-        raise UserError("drafter=oracle replays the recorded greedy baseline; use temperature=0.")
-    if isinstance(decoding, TwoPassConfig | OnePassConfig):
-        if not isinstance(drafter, Eagle3Config):
+    if drafter.greedy_only and config.temperature > 0:
+        raise UserError(
+            f"drafter={drafter.name} replays the recorded greedy baseline; use temperature=0."
+        )
+    if not decoding.cached:
+        if not drafter.is_head:
             raise UserError(
                 f"decoding={decoding.name} needs an EAGLE head: drafter=eagle3 or embedded."
             )
@@ -80,19 +81,13 @@ def check_combination(config: RunConfig) -> None:
                 "temperature=0 and batch_size=1, or decoding=chain."
             )
     if decoding.proposal is Proposal.sample:
-        if isinstance(decoding, TreeConfig):
+        if decoding.prunes:
             raise UserError(
-                "decoding=tree keeps its best candidates, which would bias drawn ones; use "
-                "decoding.proposal=greedy, or decoding=chain or static_tree."
+                f"decoding={decoding.name} keeps its best candidates, which would bias drawn "
+                "ones; use decoding.proposal=greedy, or decoding=chain or static_tree."
             )
-        if isinstance(drafter, PromptLookupConfig | OracleConfig):
+        if not drafter.branches:
             raise UserError(f"drafter={drafter.name} has no distribution to draw from.")
-
-
-def _branching(decoding: DecodingConfig) -> bool:
-    if isinstance(decoding, StaticTreeConfig):
-        return any(max(choice) > 0 for choice in decoding.choices)
-    return isinstance(decoding, TreeConfig) and decoding.top_k > 1
 
 
 def build_drafter(
@@ -161,14 +156,13 @@ def _eagle3(config: Eagle3Config, decoding: DecodingConfig, target: Target) -> B
     from eagle_bench.drafters.eagle3 import Eagle3Drafter
 
     loaded = load_eagle_head(config, target)
-    widest = _widest(decoding)
-    if widest > loaded.config.draft_vocab_size:
+    if decoding.width > loaded.config.draft_vocab_size:
         raise UserError(
-            f"decoding asks for {widest} children of a node; the head's draft vocabulary has "
-            f"only {loaded.config.draft_vocab_size} tokens."
+            f"decoding asks for {decoding.width} children of a node; the head's draft vocabulary "
+            f"has only {loaded.config.draft_vocab_size} tokens."
         )
     drafter = Eagle3Drafter(loaded.head, target, "eagle3")
-    return BuiltDrafter(drafter, loaded.report.plain())
+    return BuiltDrafter(drafter, loaded.report.plain(), head=loaded.head)
 
 
 def _draft_model(config: DraftModelConfig, target: Target, dtype: DType) -> BuiltDrafter:
@@ -195,11 +189,3 @@ def _draft_model(config: DraftModelConfig, target: Target, dtype: DType) -> Buil
     return BuiltDrafter(
         drafter, {"parameters": model.spec.parameters}, max_positions=model.spec.max_positions
     )
-
-
-def _widest(decoding: DecodingConfig) -> int:
-    if isinstance(decoding, TreeConfig):
-        return decoding.top_k
-    if isinstance(decoding, StaticTreeConfig):
-        return max(max(choice) for choice in decoding.choices) + 1
-    return 1

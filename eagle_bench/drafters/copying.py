@@ -16,7 +16,7 @@ class CopyingDrafter(ABC):
 
     name: str
     needs_features = False
-    branches = False
+    weight_bytes = 0
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -70,3 +70,9 @@ class CopyingDrafter(ABC):
     def resize(self, batch: int) -> None:
         self.contexts = (self.contexts + [[] for _ in range(batch)])[:batch]
         self.keys = (self.keys + [""] * batch)[:batch]
+
+    def cache_bytes(self) -> int:
+        return 0
+
+    def record(self, key: str, tokens: list[int]) -> None:  # noqa: B027
+        pass

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from eagle_bench.drafters.autoregressive import AutoregressiveDrafter
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.pick import Pick
-from eagle_bench.models.target import Target
+from eagle_bench.models.target import State, Target
 
 
 class DraftModelDrafter(AutoregressiveDrafter):
@@ -23,9 +23,13 @@ class DraftModelDrafter(AutoregressiveDrafter):
     needs_features = False
 
     def __init__(self, model: Target, vocab_size: int) -> None:
-        super().__init__(model.spec.max_positions, model.spec.device)
         self.model = model
         self.vocab_size = vocab_size
+        self.weight_bytes = model.spec.weight_bytes
+        super().__init__(model.spec.max_positions, model.spec.device)
+
+    def _state(self, batch: int, capacity: int) -> State:
+        return self.model.state(batch, capacity)
 
     def prefill(
         self, row: int, prompt: list[int], first: int, features: Tensor | None, key: str

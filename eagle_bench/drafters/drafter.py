@@ -29,16 +29,16 @@ class Drafter(Protocol):
     name : str
     needs_features : bool
         Whether `prefill` and `commit` want the target's features.
-    branches : bool
-        Whether it can propose several children of one node.
+    weight_bytes : int
+        Bytes of its own weights; what it shares with the target is the target's.
     calls : int
         Forward passes of the drafter so far.
     """
 
     name: str
     needs_features: bool
-    branches: bool
     calls: int
+    weight_bytes: int
 
     def start(self, batch: int, capacity: int) -> None:
         """Forget everything; make room for `batch` rows of `capacity` tokens."""
@@ -88,4 +88,12 @@ class Drafter(Protocol):
 
     def resize(self, batch: int) -> None:
         """From now on the first `batch` rows take part."""
+        ...
+
+    def cache_bytes(self) -> int:
+        """Bytes of its cache as it stands."""
+        ...
+
+    def record(self, key: str, tokens: list[int]) -> None:
+        """The baseline's output for the request `key`, which only an oracle keeps."""
         ...

@@ -9,7 +9,8 @@ from eagle_bench.drafters.autoregressive import AutoregressiveDrafter
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.pick import Pick
-from eagle_bench.models.target import Target
+from eagle_bench.models.cache import attention_state
+from eagle_bench.models.target import State, Target
 
 
 class Eagle3Drafter(AutoregressiveDrafter):
@@ -27,6 +28,12 @@ class Eagle3Drafter(AutoregressiveDrafter):
         self.head = head
         self._embed = head.embed if head.embed_tokens is not None else target.embed
         self._own: Tensor | None = None
+        borrowed = set() if head.config.own_lm_head else {"lm_head.weight", "lm_head.bias"}
+        own = [weight for name, weight in head.state_dict().items() if name not in borrowed]
+        self.weight_bytes = sum(weight.nbytes for weight in own)
+
+    def _state(self, batch: int, capacity: int) -> State:
+        return attention_state(batch, capacity)
 
     def prefill(
         self, row: int, prompt: list[int], first: int, features: Tensor | None, key: str

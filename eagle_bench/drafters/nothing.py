@@ -13,7 +13,7 @@ class NoDrafter:
 
     name = "none"
     needs_features = False
-    branches = True
+    weight_bytes = 0
     calls = 0
 
     def start(self, batch: int, capacity: int) -> None:
@@ -42,4 +42,10 @@ class NoDrafter:
         pass
 
     def resize(self, batch: int) -> None:
+        pass
+
+    def cache_bytes(self) -> int:
+        return 0
+
+    def record(self, key: str, tokens: list[int]) -> None:
         pass

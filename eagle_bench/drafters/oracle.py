@@ -23,6 +23,9 @@ class OracleDrafter(CopyingDrafter):
         self.recorded: dict[str, list[int]] = {}
         super().__init__(device)
 
+    def record(self, key: str, tokens: list[int]) -> None:
+        self.recorded[key] = tokens
+
     def start(self, batch: int, capacity: int) -> None:
         super().start(batch, capacity)
         self._prompt_len = [0] * batch

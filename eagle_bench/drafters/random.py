@@ -14,7 +14,7 @@ class RandomDrafter:
 
     name = "random"
     needs_features = False
-    branches = True
+    weight_bytes = 0
 
     def __init__(self, vocab_size: int, seed: int, device: torch.device) -> None:
         self.vocab_size = vocab_size
@@ -50,6 +50,12 @@ class RandomDrafter:
 
     def resize(self, batch: int) -> None:
         self._batch = batch
+
+    def cache_bytes(self) -> int:
+        return 0
+
+    def record(self, key: str, tokens: list[int]) -> None:
+        pass
 
     def _draw(self, nodes: int, pick: Pick) -> Proposals:
         logits = torch.randn(self._batch, nodes, self.vocab_size, generator=self._generator)

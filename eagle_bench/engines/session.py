@@ -8,10 +8,6 @@ from typing import Any
 import torch
 
 from eagle_bench import assets
-from eagle_bench.config.drafter import (
-    DraftModelConfig,
-    Eagle3Config,
-)
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import plain
 from eagle_bench.data.chat import (
@@ -112,12 +108,7 @@ class Loader:
         """SHA-256 of what `config` names on this machine's disk, by role; loads nothing."""
         target = config.model.path or str(assets.TARGET)
         found = {"target": on_disk(target, config.model.revision)}
-        match config.drafter:
-            case Eagle3Config(path=path, vocab_mapping=mapping):
-                found["drafter"] = on_disk(path or assets.EAGLE3)
-                found["vocabulary map"] = None if mapping is None else on_disk(mapping)
-            case DraftModelConfig(path=path):
-                found["drafter"] = on_disk(path or assets.DRAFT_MODEL)
+        found |= {role: on_disk(path) for role, path in config.drafter.checkpoints().items()}
         found["chat template"] = template_file(config.chat_template)
         return {role: fingerprint(path) for role, path in found.items() if path is not None}
 

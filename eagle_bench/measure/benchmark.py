@@ -17,7 +17,6 @@ from eagle_bench.decoding.build import (
     build_baseline,
     build_speculative,
 )
-from eagle_bench.drafters.oracle import OracleDrafter
 from eagle_bench.engines.fit import least_context
 from eagle_bench.engines.session import Session
 from eagle_bench.machine.energy import (
@@ -151,11 +150,11 @@ class Benchmark:
     def _record_oracle(self, block: Block) -> None:
         """The oracle replays the baseline, so that is recorded first, untimed."""
         drafter = self.session.drafter.drafter
-        if not isinstance(drafter, OracleDrafter):
+        if not self.config.drafter.greedy_only:
             return
         requests = [self._request(prompt, 0, opening(prompt)) for prompt in block.prompts]
         for generation in self.baseline.generate(requests, self.config.batch_size):
-            drafter.recorded[generation.request.key] = generation.tokens
+            drafter.record(generation.request.key, generation.tokens)
 
     def _row(
         self,

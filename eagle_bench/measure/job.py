@@ -59,6 +59,7 @@ from eagle_bench.records.attempts import (
     Attempt,
     refuse_others,
 )
+from eagle_bench.records.generation import Arm
 from eagle_bench.records.identity import config_hash
 from eagle_bench.records.job import Job
 from eagle_bench.records.rows import (
@@ -144,7 +145,7 @@ def _work(
     resumed = _measure(benchmark, store, watcher, provenance)
     provenance["clocks"]["after"] = clocks(str(setup.session.target.spec.device))
     provenance["loads"] = {"done": loader.loads - loads, "saved": loader.saved - saved}
-    summary = _summary(setup, store)
+    summary = _summary(setup, benchmark.speculative, store)
     summary["resumed_generations"] = resumed
     _look_closer(setup, store, watcher, summary)
     summary["guards"] = guards.check(store.read_rows(), summary, provenance)
@@ -198,7 +199,7 @@ def _is_done(block: Block, done: set[tuple[str, int]]) -> bool:
     return all((prompt.id, block.repeat) in done for prompt in block.prompts)
 
 
-def _summary(setup: Setup, store: RunFolder) -> dict[str, Any]:
+def _summary(setup: Setup, arm: Arm, store: RunFolder) -> dict[str, Any]:
     """Every figure that the rows give."""
     config = setup.config
     rows, rounds = store.read_rows(), store.read_rounds()
@@ -214,7 +215,7 @@ def _summary(setup: Setup, store: RunFolder) -> dict[str, Any]:
         target_ci=config.measure.target_ci,
     )
     session = setup.session
-    summary["memory"] = memory_parts(config, session.target, session.drafter.drafter, rows)
+    summary["memory"] = memory_parts(config, session.target, session.drafter.drafter, arm, rows)
     return summary
 
 

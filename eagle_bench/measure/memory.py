@@ -7,18 +7,10 @@ from typing import Any
 
 import torch
 
-from eagle_bench.config.decoding import (
-    OnePassConfig,
-    TwoPassConfig,
-)
 from eagle_bench.config.run import RunConfig
-from eagle_bench.decoding.build import build_method
-from eagle_bench.drafters.autoregressive import AutoregressiveDrafter
-from eagle_bench.drafters.draft_model import DraftModelDrafter
 from eagle_bench.drafters.drafter import Drafter
-from eagle_bench.drafters.eagle3 import Eagle3Drafter
-from eagle_bench.models.cache import KVCache
 from eagle_bench.models.target import Target
+from eagle_bench.records.generation import Arm
 from eagle_bench.records.rows import GenerationRow
 
 PROBE = [0, 0]
@@ -26,23 +18,23 @@ PROBE = [0, 0]
 
 
 def memory_parts(
-    config: RunConfig, target: Target, drafter: Drafter, rows: Sequence[GenerationRow]
+    config: RunConfig, target: Target, drafter: Drafter, arm: Arm, rows: Sequence[GenerationRow]
 ) -> dict[str, Any]:
     """The `memory` part of a summary: bytes of weights, caches and drafts, and each arm's peak.
 
     Caches are as large as the longest prompt of `rows` makes them: `batch_size` rows of prompt,
-    `gen_len` and a draft. What a draft takes of them is told again as `draft_bytes`: its nodes'
-    entries in both caches and the mask over context and draft. Peaks hold activations too; on
-    a CPU they are growth of the process, which keeps what it once had.
+    `gen_len` and a draft of `arm`. What a draft takes of them is told again as `draft_bytes`: its
+    nodes' entries in both caches and the mask over context and draft. Peaks hold activations
+    too; on a CPU they are growth of the process, which keeps what it once had.
     """
     cached, drafted = _bytes_per_token(target, drafter)
-    nodes, extended = _draft_size(config)
+    nodes, extended = arm.max_nodes, arm.max_extended
     context = max(row.prompt_tokens for row in rows) + config.gen_len
     capacity = config.batch_size * (context + max(nodes, extended) + 2)
     mask = (nodes + 1) * (context + nodes + 1) * torch.bool.itemsize
     return {
         "target_weight_bytes": target.spec.weight_bytes,
-        "drafter_weight_bytes": _weight_bytes(drafter),
+        "drafter_weight_bytes": drafter.weight_bytes,
         "target_bytes_per_token": cached,
         "drafter_bytes_per_token": drafted,
         "target_cache_bytes": cached * capacity,
@@ -55,36 +47,14 @@ def memory_parts(
     }
 
 
-def _draft_size(config: RunConfig) -> tuple[int, int]:
-    """Most nodes that the target verifies, and that the drafter runs, in a round."""
-    if isinstance(config.decoding, TwoPassConfig | OnePassConfig):
-        return config.decoding.draft_len, config.decoding.draft_len
-    method = build_method(config)
-    return method.max_nodes, method.max_extended
-
-
 @torch.inference_mode()
 def _bytes_per_token(target: Target, drafter: Drafter) -> tuple[int, int]:
     """Bytes of a token's entries in the target's and in the drafter's cache, by weighing some."""
-    cache = KVCache(1, len(PROBE))
+    cache = target.state(1, len(PROBE))
     device = target.spec.device
     tokens = torch.tensor([PROBE], device=device)
     positions = torch.arange(len(PROBE), device=device)[None]
     step = target.forward(tokens, positions, None, cache, features=drafter.needs_features)
-    if not isinstance(drafter, AutoregressiveDrafter):
-        return cache.nbytes // len(PROBE), 0
     drafter.start(1, len(PROBE))
     drafter.prefill(0, PROBE, 0, step.features, "")
-    return cache.nbytes // len(PROBE), drafter.cache.nbytes // len(PROBE)
-
-
-def _weight_bytes(drafter: Drafter) -> int:
-    """Bytes of the drafter's own weights; what it shares with the target is the target's."""
-    match drafter:
-        case DraftModelDrafter():
-            return drafter.model.spec.weight_bytes
-        case Eagle3Drafter():
-            head = drafter.head
-            borrowed = set() if head.config.own_lm_head else {"lm_head.weight", "lm_head.bias"}
-            return sum(w.nbytes for name, w in head.state_dict().items() if name not in borrowed)
-    return 0
+    return cache.nbytes // len(PROBE), drafter.cache_bytes() // len(PROBE)

@@ -11,10 +11,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eagle_bench.config.decoding import (
-    OnePassConfig,
-    TwoPassConfig,
-)
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt
@@ -77,7 +73,7 @@ def breakdown(
     """
     clock = PhaseClock(session.target.spec.device)
     arms: list[Arm] = [build_baseline(config, session.target, clock)]
-    if not isinstance(config.decoding, TwoPassConfig | OnePassConfig):
+    if config.decoding.cached:
         drafter = session.drafter.drafter
         arms.append(build_speculative(config, session.target, drafter, clock))
     chosen = prompts[:PROMPTS]

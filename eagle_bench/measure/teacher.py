@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from eagle_bench.models.cache import KVCache
+from eagle_bench.models.read import read
 from eagle_bench.models.target import Target
 
 
@@ -15,11 +15,7 @@ def divergence_gaps(target: Target, prompt: list[int], output: list[int]) -> lis
     Infinity where the token is not even second best: no rounding explains that.
     """
     context = [*prompt, *output[:-1]]
-    device = target.spec.device
-    tokens = torch.tensor([context], device=device)
-    positions = torch.arange(len(context), device=device)[None]
-    cache = KVCache(1, len(context))
-    logits = target.forward(tokens, positions, None, cache, features=False).logits[0]
+    logits = read(target, context).logits[0]
     best = logits[len(prompt) - 1 :].float().topk(2, dim=-1)
     gaps = []
     for token, ids, values in zip(output, best.indices.tolist(), best.values.tolist(), strict=True):

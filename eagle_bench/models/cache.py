@@ -163,3 +163,8 @@ class KVCache:
     @property
     def is_compileable(self) -> bool:
         return False
+
+
+def attention_state(batch: int, capacity: int) -> KVCache:
+    """The empty cache of a network that is attention all through."""
+    return KVCache(batch, capacity)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from eagle_bench.models.cache import KVCache
+from eagle_bench.models.cache import KVCache, attention_state
 from eagle_bench.models.target import (
     Step,
     TargetSpec,
@@ -163,6 +163,9 @@ class LeanTarget:
     def lm_head(self) -> nn.Linear:
         head: nn.Linear = self.model.get_output_embeddings()
         return head
+
+    def state(self, batch: int, capacity: int) -> KVCache:
+        return attention_state(batch, capacity)
 
     def embed(self, tokens: Tensor) -> Tensor:
         return F.embedding(tokens, self._embedding)

@@ -33,6 +33,10 @@ class TargetSpec:
     aux_layers: tuple[int, ...]
 
 
+State = KVCache
+"""What a target keeps of the tokens it has seen; `Target.state` makes it."""
+
+
 class Step(NamedTuple):
     """One target call: logits `[batch, q, vocab]`, features `[batch, q, aux * hidden]`."""
 
@@ -76,6 +80,10 @@ class Target(Protocol):
         last_only : bool
             Logits of the last query only, `[batch, 1, vocab]`.
         """
+        ...
+
+    def state(self, batch: int, capacity: int) -> KVCache:
+        """An empty cache for `batch` rows of up to `capacity` tokens."""
         ...
 
     def embed(self, tokens: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eagle_bench.models.cache import KVCache
+from eagle_bench.models.cache import KVCache, attention_state
 from eagle_bench.models.target import (
     Step,
     TargetSpec,
@@ -98,6 +98,9 @@ class TransformersTarget:
     def lm_head(self) -> nn.Linear:
         head: nn.Linear = self.model.get_output_embeddings()
         return head
+
+    def state(self, batch: int, capacity: int) -> KVCache:
+        return attention_state(batch, capacity)
 
     def embed(self, tokens: Tensor) -> Tensor:
         weight: Tensor = self.model.get_input_embeddings().weight

@@ -65,6 +65,10 @@ class Arm(Protocol):
     """Something that turns requests into generations, `batch_size` at a time."""
 
     name: str
+    max_nodes: int
+    """Most nodes that the target verifies in a round."""
+    max_extended: int
+    """Most nodes that the drafter runs in a round."""
 
     def generate(self, requests: Iterable[Request], batch_size: int = 1) -> Iterator[Generation]:
         """Generations in the order in which they end."""

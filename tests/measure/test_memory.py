@@ -50,14 +50,16 @@ def test_caches_are_as_large_as_those_of_a_run(
     list(arm.generate(requests, batch_size))
     held = arm.cache.nbytes, drafter.cache.nbytes
     rows = [baseline(r.key, GEN_LEN, prompt_tokens=len(r.tokens)) for r in requests]
-    found = memory_parts(settings, tiny.target(), drafter, rows)
+    found = memory_parts(settings, tiny.target(), drafter, arm, rows)
     assert (found["target_cache_bytes"], found["drafter_cache_bytes"]) == held
 
 
 def test_weights_drafts_and_peaks(baseline: Any, chain: Any) -> None:
     rows = [baseline("a", GEN_LEN, prompt_tokens=10), chain("a", [4, 4], peak_bytes=7)]
     head = tiny.random_head()
-    found = memory_parts(config(decoding=TREE), tiny.target(), tiny.drafter("eagle3"), rows)
+    drafter = tiny.drafter("eagle3")
+    tree = build_speculative(config(decoding=TREE), tiny.target(), drafter)
+    found = memory_parts(config(decoding=TREE), tiny.target(), drafter, tree, rows)
     own = sum(parameter.numel() * 4 for parameter in head.parameters())
     vocabulary = tiny.DRAFT_VOCAB * 8 + tiny.VOCAB
     assert found["drafter_weight_bytes"] == own + vocabulary
@@ -69,5 +71,5 @@ def test_weights_drafts_and_peaks(baseline: Any, chain: Any) -> None:
         + (nodes + 1) * (10 + GEN_LEN + nodes + 1)
     )
     assert found["peak_bytes"] == {"baseline": 1000, "chain": 7}
-    nothing = memory_parts(config(), tiny.target(), tiny.drafter("random"), rows)
+    nothing = memory_parts(config(), tiny.target(), tiny.drafter("random"), tree, rows)
     assert nothing["drafter_weight_bytes"] == nothing["drafter_cache_bytes"] == 0

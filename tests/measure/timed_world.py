@@ -88,6 +88,9 @@ class TimedTarget:
         shown = tokens[:, -1:] if last_only else tokens
         return Step(torch.nn.functional.one_hot((shown + 1) % VOCAB, VOCAB).float(), None)
 
+    def state(self, batch: int, capacity: int) -> KVCache:
+        return KVCache(batch, capacity)
+
     def embed(self, tokens: Tensor) -> Tensor:
         return torch.zeros(*tokens.shape, WIDTH)
 
@@ -104,8 +107,8 @@ class TimedDrafter:
     drag: float = 1.0
     name: str = "timed"
     needs_features: bool = False
-    branches: bool = False
     calls: int = 0
+    weight_bytes: int = 0
 
     def start(self, batch: int, capacity: int) -> None:
         self._slow = 1.0
@@ -144,4 +147,10 @@ class TimedDrafter:
         pass
 
     def resize(self, batch: int) -> None:
+        pass
+
+    def cache_bytes(self) -> int:
+        return 0
+
+    def record(self, key: str, tokens: list[int]) -> None:
         pass

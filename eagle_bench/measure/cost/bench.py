@@ -25,7 +25,6 @@ from eagle_bench.machine.clock import (
 )
 from eagle_bench.measure.cost.outlook import (
     depths,
-    of_depth,
     timed_lengths,
 )
 from eagle_bench.measure.cost.parts import (
@@ -59,12 +58,12 @@ class Bench:
         self.own: dict[int, Rehearsals] = {}
         self.chains: dict[int, Rehearsals] = {}
         self.method: Subject | None = None
-        if isinstance(self._arm(config.decoding, self.clock), Decoder):
+        if config.decoding.cached:
             self.method = Subject(partial(self._decoder, config.decoding), self.clock)
             for depth in depths(config.decoding, deepest):
                 if depth != deepest:
-                    self.own[depth] = self._rehearsals(of_depth(config.decoding, depth))
-            if not isinstance(config.decoding, ChainConfig):
+                    self.own[depth] = self._rehearsals(config.decoding.with_depth(depth))
+            if config.decoding.is_tree or config.decoding.depth_key is None:
                 for length in timed_lengths(longest_accepted):
                     proposal = config.decoding.proposal
                     self.chains[length] = self._rehearsals(ChainConfig("chain", proposal, length))

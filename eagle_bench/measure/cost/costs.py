@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 
 from eagle_bench.config.decoding import (
-    ChainConfig,
     DecodingConfig,
-    StaticTreeConfig,
-    TreeConfig,
 )
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.chat import opening
@@ -110,7 +107,9 @@ def measure_costs(
     costs = prediction.predicted
     own_s = {deepest: costs.round_s - costs.start_s} | bench.mean_round_s(bench.own)
     chain_s = {0: costs.step_s} | (
-        own_s if isinstance(config.decoding, ChainConfig) else bench.mean_round_s(bench.chains)
+        own_s
+        if config.decoding.depth_key and not config.decoding.is_tree
+        else bench.mean_round_s(bench.chains)
     )
     nodes = fmean(each.nodes for each in rounds)
     return found | {
@@ -118,7 +117,7 @@ def measure_costs(
         **prediction.plain(),
         "depth": _depth(config.decoding, costs, counts, accepted, own_s),
         "tree": break_even(costs, counts.tau, nodes, bench.verify_s())
-        if isinstance(config.decoding, TreeConfig | StaticTreeConfig)
+        if config.decoding.is_tree
         else None,
         "oracle_bound": oracle_bound(accepted, partial(_between, chain_s), costs.step_s),
         "gains": gains(costs, deepest + 1),
@@ -171,14 +170,12 @@ def _depth(
     accepted: Sequence[int],
     round_s: Mapping[int, float],
 ) -> dict[str, Any] | None:
-    match decoding:
-        case ChainConfig(draft_len=known):
-            what = "draft_len"
-        case TreeConfig() | StaticTreeConfig():
-            what, known = "depth", max(round_s)
-        case _:
-            return None
-    return {"what": what} | best_depth(costs, counts.tau, reached(accepted, known), round_s)
+    if decoding.depth_key is None:
+        return None
+    known = min(decoding.levels, max(round_s))
+    return {"what": decoding.depth_key} | best_depth(
+        costs, counts.tau, reached(accepted, known), round_s
+    )
 
 
 def _contradictions(found: Mapping[str, Any]) -> list[str]:
@@ -194,14 +191,13 @@ def _contradictions(found: Mapping[str, Any]) -> list[str]:
 
 def _untold(decoding: DecodingConfig) -> list[str]:
     """What the recorded rounds cannot answer."""
-    match decoding:
-        case ChainConfig():
-            return ["A chain's rounds do not tell what a tree would accept."]
-        case TreeConfig() | StaticTreeConfig():
-            return [
-                "Which of a tree's nodes were accepted is not recorded, so trees of other sizes "
-                "are given by the tau at which they would be as fast."
-            ]
+    if decoding.is_tree:
+        return [
+            "Which of a tree's nodes were accepted is not recorded, so trees of other sizes "
+            "are given by the tau at which they would be as fast."
+        ]
+    if decoding.depth_key:
+        return ["A chain's rounds do not tell what a tree would accept."]
     return [
         f"decoding={decoding.name} drafts far only where that promises much, so its rounds do not "
         "tell what a fixed length would accept."

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from eagle_bench.config.decoding import (
-    ChainConfig,
     DecodingConfig,
-    StaticTreeConfig,
-    TreeConfig,
 )
 from eagle_bench.measure.cost.model import (
     Costs,
@@ -29,34 +25,17 @@ def depths(decoding: DecodingConfig, deepest: int) -> list[int]:
 
     Empty for a method that has no fixed depth.
     """
-    match decoding:
-        case ChainConfig():
-            return timed_lengths(max(LONGEST, deepest))
-        case TreeConfig() | StaticTreeConfig():
-            return list(range(1, deepest + 1))
-    return []
+    if decoding.depth_key is None:
+        return []
+    if decoding.is_tree:
+        return list(range(1, deepest + 1))
+    return timed_lengths(max(LONGEST, deepest))
 
 
 def timed_lengths(longest: int) -> list[int]:
     """Chain lengths to time: all up to `LONGEST`, then every fourth, and `longest`."""
     every = range(1, min(longest, LONGEST) + 1)
     return sorted({*every, *range(LONGEST, longest, 4), *([longest] if longest else [])})
-
-
-def of_depth(decoding: DecodingConfig, depth: int) -> DecodingConfig:
-    """The same method with drafts of `depth` levels."""
-    match decoding:
-        case ChainConfig():
-            return replace(decoding, draft_len=depth)
-        case TreeConfig(top_k=k):
-            pool = k + (depth - 1) * k**2
-            return replace(
-                decoding, depth=depth, num_draft_tokens=min(decoding.num_draft_tokens, pool)
-            )
-        case StaticTreeConfig():
-            kept = [choice for choice in decoding.choices if len(choice) <= depth]
-            return replace(decoding, choices=kept)
-    raise AssertionError(f"{decoding.name} has no fixed depth")
 
 
 def reached(accept_lengths: Sequence[int], deepest: int) -> list[float]:

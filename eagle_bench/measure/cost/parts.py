@@ -19,14 +19,12 @@ from scipy.stats import trim_mean
 
 from eagle_bench.decoding.draft import chain_draft
 from eagle_bench.decoding.loop import Decoder
-from eagle_bench.drafters.oracle import OracleDrafter
 from eagle_bench.machine.clock import (
     BETWEEN,
     NoPhases,
     PhaseClock,
     synchronizer,
 )
-from eagle_bench.models.cache import KVCache
 from eagle_bench.models.mask import attention_mask
 from eagle_bench.models.target import Target
 from eagle_bench.records.generation import (
@@ -158,8 +156,8 @@ def rehearse(decoder: Decoder, clock: PhaseClock, place: Place) -> Parts:
 
     `decoder` runs under `clock`; `start_s` is left at 0.
     """
-    if isinstance(decoder.drafter, OracleDrafter):
-        decoder.drafter.recorded |= place.recorded()
+    for key, tokens in place.recorded().items():
+        decoder.drafter.record(key, tokens)
     clock.restart()
     rounds = _one(decoder, place.middle).rounds
     laps = [each.phases_s for each in rounds[1:] or rounds]
@@ -170,7 +168,7 @@ def rehearse(decoder: Decoder, clock: PhaseClock, place: Place) -> Parts:
 
 def _one(decoder: Decoder, request: Request) -> Generation:
     [generation] = decoder.generate([request])
-    decoder.cache = KVCache(0, 0)  # Many decoders must not hold a cache each.
+    decoder.release()
     return generation
 
 
@@ -191,7 +189,7 @@ def time_verifications(
     synchronize = synchronizer(device)
     length = len(context)
     fitting = [n for n in counts if length + n <= target.spec.max_positions]
-    cache = KVCache(1, length + max(fitting))
+    cache = target.state(1, length + max(fitting))
     tokens = torch.tensor([context], device=device)
     positions = torch.arange(length, device=device)[None]
     target.forward(tokens, positions, None, cache, features=False, last_only=True)

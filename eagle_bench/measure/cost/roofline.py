@@ -15,7 +15,6 @@ from eagle_bench.measure.cost.device_speed import (
     device_name,
     device_speed,
 )
-from eagle_bench.models.cache import KVCache
 from eagle_bench.models.target import Target
 
 SHOWN = (1, 2, 5, 9, 17, 33, 64)
@@ -74,7 +73,7 @@ def step_work(target: Target) -> StepWork:
         if weight is not embedding or weight is head:
             (experts if ".experts." in name else dense).append(weight)
     routed = next((getattr(config, key) for key in EXPERTS if getattr(config, key, None)), 1)
-    cache = KVCache(1, 1)
+    cache = target.state(1, 1)
     token = torch.zeros(1, 1, dtype=torch.int64, device=target.spec.device)
     target.forward(token, token, None, cache, features=False)
     return StepWork(

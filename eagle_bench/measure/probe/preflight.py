@@ -21,7 +21,6 @@ from torch import Tensor
 from eagle_bench.config.values import Attention
 from eagle_bench.data.chat import opening
 from eagle_bench.decoding.build import plain_greedy
-from eagle_bench.drafters.eagle3 import Eagle3Drafter
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.ttt import (
     ttt_hidden,
@@ -316,12 +315,12 @@ def _renamed(detected: Tensor, choices: Tensor) -> Tensor:
 def ask_head(setup: Setup, listener: Listener) -> None:
     """Ask an EAGLE head once how it is read; the answer goes into the provenance."""
     built, session = setup.session.drafter, setup.session
-    if not isinstance(built.drafter, Eagle3Drafter):
+    if built.head is None:
         return
     if built.preflight is None:
         some = setup.prompts.prompts[:PROMPTS]
         encoded = [session.chat.encode(opening(prompt)) for prompt in some]
-        built.preflight = preflight(built.drafter.head, session.target, encoded).plain()
+        built.preflight = preflight(built.head, session.target, encoded).plain()
     setup.provenance["preflight"] = built.preflight
     mark = "ok" if built.preflight["verdict"] == "fits" else "WARNING"
     listener.say(f"pre-flight {mark}: {built.preflight['sentence']}")

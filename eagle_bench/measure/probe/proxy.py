@@ -10,10 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from eagle_bench.config.drafter import (
-    DraftModelConfig,
-    Eagle3Config,
-)
 from eagle_bench.config.pair import (
     ProxyConfig,
     Text,
@@ -91,7 +87,7 @@ def run_proxy(config: ProxyConfig, loader: Loader, listener: Listener) -> ProxyR
 
 def _check_drafter(config: ProxyConfig) -> None:
     """Refuse, before anything is loaded, a drafter that is no network."""
-    if not isinstance(config.drafter, Eagle3Config | DraftModelConfig):
+    if not config.drafter.is_network:
         raise UserError(
             f"drafter={config.drafter.name} is no network that could be judged on a given text; "
             "the proxy needs an EAGLE head or a draft model (drafter=embedded, eagle3 or "

@@ -23,7 +23,7 @@ from eagle_bench.drafters.heads.ttt import (
     use_ttt_attention,
 )
 from eagle_bench.figures.judged import Forced
-from eagle_bench.models.cache import KVCache
+from eagle_bench.models.read import read
 from eagle_bench.models.target import Target
 
 
@@ -83,8 +83,7 @@ class ModelSpeaker:
         self, tokens: Tensor, features: Tensor | None, first: int, positions: int
     ) -> Iterator[Tensor]:
         n = tokens.shape[1]
-        places = torch.arange(n, device=tokens.device)[None]
-        step = self.model.forward(tokens, places, None, KVCache(1, n), features=False)
+        step = read(self.model, tokens)
         for _ in range(positions):
             yield step.logits[0, first - 1 : n - 1]
 
@@ -108,8 +107,7 @@ def force(
     ids = torch.tensor([[*context, *answer]], device=target.spec.device)
     n = ids.shape[1]
     first = max(len(context), positions + 1)
-    places = torch.arange(n, device=ids.device)[None]
-    step = target.forward(ids, places, None, KVCache(1, n), features=drafter.needs_features)
+    step = read(target, ids, features=drafter.needs_features)
     said = step.logits[0, first - 1 : n - 1]
     choices = said.argmax(-1)
     known = drafter.ids(said.shape[-1])
