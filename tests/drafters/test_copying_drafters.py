@@ -18,6 +18,7 @@ from eagle_bench.drafters.prompt_lookup import (
     LONGEST_COPY,
     PromptLookupDrafter,
 )
+from eagle_bench.models.cache import KVCache
 from eagle_bench.models.sampling import Sampling
 
 CPU = torch.device("cpu")
@@ -53,7 +54,8 @@ def test_prompt_lookup(prompt: list[int], rounds: list[list[int]], low: int, mor
 
 @pytest.mark.parametrize("own", [5, 8, 11])
 def test_drafts_are_over_the_targets_vocabulary(own: int) -> None:
-    model = SimpleNamespace(spec=SimpleNamespace(max_positions=9, device=CPU))
+    spec = SimpleNamespace(max_positions=9, device=CPU, weight_bytes=0)
+    model = SimpleNamespace(spec=spec, state=KVCache)
     drafter = DraftModelDrafter(model, 8)
     states = torch.arange(own, dtype=torch.float32)[None, None]
     assert drafter._propose(states, Best(1)).tokens.tolist() == [[[min(own, 8) - 1]]]

@@ -50,7 +50,7 @@ def load(
     config = ModelConfig(
         name=name, path=None if path is None else str(path), implementation=implementation
     )
-    return load_target(config, Path("nowhere"), DType.auto, CPU)
+    return load_target(config, DType.auto, CPU)
 
 
 def test_a_saved_folder(saved: Path) -> None:
@@ -171,5 +171,5 @@ def test_attention_is_passed_on(saved: Path) -> None:
         name="local", path=str(saved), attention=Attention.eager,
         implementation=Implementation.transformers,
     )  # fmt: skip
-    target = load_target(config, Path("nowhere"), DType.float32, CPU)
+    target = load_target(config, DType.float32, CPU)
     assert target.model.config._attn_implementation == "eager"
