@@ -8,7 +8,7 @@ reads tokens alone, so all its positions say the same.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -90,9 +90,9 @@ class ModelSpeaker:
 
 def speaker(drafter: Eagle3Drafter | DraftModelDrafter, target: Target) -> Speaker:
     """The drafter as one that can be asked over a whole text."""
-    if isinstance(drafter, Eagle3Drafter):
-        return HeadSpeaker(drafter, target)
-    return ModelSpeaker(drafter)
+    if drafter.needs_features:
+        return HeadSpeaker(cast(Eagle3Drafter, drafter), target)
+    return ModelSpeaker(cast(DraftModelDrafter, drafter))
 
 
 @torch.inference_mode()
