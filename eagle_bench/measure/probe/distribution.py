@@ -36,7 +36,7 @@ from eagle_bench.figures.goodness import (
     fit,
     freedom,
 )
-from eagle_bench.models.cache import KVCache
+from eagle_bench.models.read import read
 from eagle_bench.models.sampling import Sampling
 from eagle_bench.models.target import Target
 from eagle_bench.records.generation import Arm, Request
@@ -134,10 +134,6 @@ def exact_joint(
 
 def _next_token(target: Target, text: list[int], sampling: Sampling) -> list[tuple[int, float]]:
     """The tokens that may follow `text`, with their probabilities."""
-    ids = torch.tensor([text], device=target.spec.device)
-    places = torch.arange(len(text), device=ids.device)[None]
-    cache = KVCache(1, len(text))
-    step = target.forward(ids, places, None, cache, features=False, last_only=True)
-    shares = sampling.distribution(step.logits[0, -1])
+    shares = sampling.distribution(read(target, text).logits[0, -1])
     possible = shares.nonzero()[:, 0]
     return list(zip(possible.tolist(), shares[possible].tolist(), strict=True))

@@ -31,7 +31,7 @@ from eagle_bench.measure.probe.readings import (
     Reading,
     readings,
 )
-from eagle_bench.models.cache import KVCache
+from eagle_bench.models.read import read
 from eagle_bench.models.target import Target
 from eagle_bench.records.generation import Request
 
@@ -206,9 +206,7 @@ def _passages(
     passages = []
     for request in requests:
         tokens = torch.tensor([[*request.tokens, *said[request.key]]], device=target.spec.device)
-        n = tokens.shape[1]
-        positions = torch.arange(n, device=tokens.device)[None]
-        step = target.forward(tokens, positions, None, KVCache(1, n), features=True)
+        step = read(target, tokens, features=True)
         assert step.features is not None
         parts = step.features.chunk(len(wanted), dim=-1)
         layers = dict(zip(wanted, parts, strict=True))
