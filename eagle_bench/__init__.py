@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eagle_bench.results.collect import (
-        Results,
-        load_results,
-    )
+    from eagle_bench.results.collect import Results, load_results
 
 __version__ = "0.1.0"
 __all__ = ["Results", "__version__", "load_results"]

@@ -7,17 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eagle_bench.errors import (
-    UserError,
-    in_a_sentence,
-)
+from eagle_bench.errors import UserError, in_a_sentence
 from eagle_bench.records.atomic import replacing
 from eagle_bench.records.find import find_jobs
 from eagle_bench.records.rowfiles import write_parquet
-from eagle_bench.results.collect import (
-    jobs_frame,
-    write_sweep,
-)
+from eagle_bench.results.collect import jobs_frame, write_sweep
 from eagle_bench.results.flatten import storable
 from eagle_bench.results.tables.jobs import job_table
 from eagle_bench.results.tables.render import print_table

@@ -16,21 +16,10 @@ from pathlib import Path
 
 from eagle_bench.errors import in_a_sentence
 from eagle_bench.figures.statistics import Interval
-from eagle_bench.results.compare import (
-    FIGURES,
-    Comparison,
-    compare,
-)
-from eagle_bench.results.gate import (
-    Gate,
-    parse_gate,
-)
+from eagle_bench.results.compare import FIGURES, Comparison, compare
+from eagle_bench.results.gate import Gate, parse_gate
 from eagle_bench.results.tables.render import print_table
-from eagle_bench.results.tables.table import (
-    NONE,
-    Row,
-    Table,
-)
+from eagle_bench.results.tables.table import NONE, Row, Table
 
 COLUMNS = ("Figure", "A", "B", "B/A", "95% interval", "B-A", "95% interval")
 

@@ -11,11 +11,7 @@ from collections.abc import Sequence
 
 import wandb
 
-from eagle_bench.errors import (
-    RunFailure,
-    UserError,
-    in_a_sentence,
-)
+from eagle_bench.errors import RunFailure, UserError, in_a_sentence
 from eagle_bench.records.scrub import scrub
 
 

@@ -22,10 +22,7 @@ from rich.table import Table
 from eagle_bench.drafters.heads.check import check_fits
 from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.drafters.heads.report import LoadReport
-from eagle_bench.errors import (
-    UserError,
-    in_a_sentence,
-)
+from eagle_bench.errors import UserError, in_a_sentence
 
 CHOICES = (
     "vocab_mapping",
@@ -183,20 +180,11 @@ def _preflight(settings: dict[str, Any], choices: dict[str, Any]) -> dict[str, A
     from eagle_bench.config.drafter import Eagle3Config
     from eagle_bench.config.model import ModelConfig
     from eagle_bench.config.values import DType
-    from eagle_bench.data.chat import (
-        chat_format,
-        opening,
-    )
+    from eagle_bench.data.chat import chat_format, opening
     from eagle_bench.data.loader import load_prompts
     from eagle_bench.drafters.build import load_eagle_head
-    from eagle_bench.measure.probe.preflight import (
-        PROMPTS,
-        preflight,
-    )
-    from eagle_bench.models.load import (
-        load_target,
-        resolve_device,
-    )
+    from eagle_bench.measure.probe.preflight import PROMPTS, preflight
+    from eagle_bench.models.load import load_target, resolve_device
 
     model = ModelConfig(
         name="local",

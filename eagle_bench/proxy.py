@@ -21,10 +21,7 @@ def proxy(config: ProxyConfig) -> None:
     from eagle_bench.measure.probe.proxy import run_proxy
     from eagle_bench.records.atomic import write_text
     from eagle_bench.results.progress import ProgressBar
-    from eagle_bench.results.proxy_page import (
-        proxy_html,
-        verdict,
-    )
+    from eagle_bench.results.proxy_page import proxy_html, verdict
     from eagle_bench.results.tables.proxy import print_proxy
 
     folder = Path(HydraConfig.get().runtime.output_dir)

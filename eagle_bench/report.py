@@ -10,10 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from eagle_bench.errors import (
-    UserError,
-    in_a_sentence,
-)
+from eagle_bench.errors import UserError, in_a_sentence
 from eagle_bench.results.report.write import write_report
 
 

@@ -15,20 +15,10 @@ from pathlib import Path
 
 from eagle_bench.compare import comparison_table
 from eagle_bench.config.tracker import TrackerConfig
-from eagle_bench.errors import (
-    UserError,
-    in_a_sentence,
-)
+from eagle_bench.errors import UserError, in_a_sentence
 from eagle_bench.launch.recorded import recorded_config
-from eagle_bench.records.job import (
-    Job,
-    UnreadableResult,
-    read_job,
-)
-from eagle_bench.results.reproduction import (
-    Reproduction,
-    reproduction,
-)
+from eagle_bench.records.job import Job, UnreadableResult, read_job
+from eagle_bench.results.reproduction import Reproduction, reproduction
 from eagle_bench.results.tables.render import print_table
 
 

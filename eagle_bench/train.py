@@ -117,12 +117,7 @@ def _read_target(key: str, path: str) -> Any:
     """The target's transformers config; `key` is the setting that named the folder."""
     from transformers import AutoConfig, AutoTokenizer
 
-    from eagle_bench.training.corpus import (
-        ASSISTANT,
-        END,
-        PAD,
-        USER,
-    )
+    from eagle_bench.training.corpus import ASSISTANT, END, PAD, USER
 
     if not (Path(path) / "config.json").is_file():
         raise UserError(f"{key}={path} is not a target's folder: it has no config.json.")

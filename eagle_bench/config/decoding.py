@@ -7,11 +7,7 @@ from typing import ClassVar, Self
 
 from omegaconf import MISSING
 
-from eagle_bench.config.values import (
-    AdaptiveRule,
-    Proposal,
-    at_least,
-)
+from eagle_bench.config.values import AdaptiveRule, Proposal, at_least
 from eagle_bench.errors import UserError
 
 

@@ -8,10 +8,7 @@ from typing import ClassVar
 from omegaconf import MISSING
 
 from eagle_bench import assets
-from eagle_bench.config.values import (
-    Attention,
-    at_least,
-)
+from eagle_bench.config.values import Attention, at_least
 
 
 @dataclass

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eagle_bench.config.values import (
-    at_least,
-)
+from eagle_bench.config.values import at_least
 from eagle_bench.errors import UserError
 
 

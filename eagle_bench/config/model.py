@@ -6,10 +6,7 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from eagle_bench.config.values import (
-    Attention,
-    Implementation,
-)
+from eagle_bench.config.values import Attention, Implementation
 
 
 @dataclass

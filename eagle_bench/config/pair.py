@@ -13,19 +13,12 @@ from enum import Enum
 from omegaconf import MISSING
 
 from eagle_bench.config.dataset import DatasetConfig
-from eagle_bench.config.decoding import (
-    ChainConfig,
-    DecodingConfig,
-)
+from eagle_bench.config.decoding import ChainConfig, DecodingConfig
 from eagle_bench.config.drafter import DrafterConfig
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.tracker import TrackerConfig
-from eagle_bench.config.values import (
-    DType,
-    Output,
-    at_least,
-)
+from eagle_bench.config.values import DType, Output, at_least
 from eagle_bench.errors import UserError
 
 

@@ -8,22 +8,12 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from eagle_bench.config.dataset import DatasetConfig
-from eagle_bench.config.decoding import (
-    DecodingConfig,
-)
-from eagle_bench.config.drafter import (
-    DrafterConfig,
-)
+from eagle_bench.config.decoding import DecodingConfig
+from eagle_bench.config.drafter import DrafterConfig
 from eagle_bench.config.measure import MeasureConfig
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.tracker import TrackerConfig
-from eagle_bench.config.values import (
-    AUTO,
-    DType,
-    Output,
-    Stop,
-    at_least,
-)
+from eagle_bench.config.values import AUTO, DType, Output, Stop, at_least
 from eagle_bench.errors import UserError
 
 

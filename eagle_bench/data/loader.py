@@ -12,18 +12,9 @@ import numpy as np
 
 from eagle_bench import assets
 from eagle_bench.config.dataset import DatasetConfig
-from eagle_bench.data.fields import (
-    Skip,
-    read_prompt,
-)
-from eagle_bench.data.files import (
-    read_bytes,
-    rows,
-)
-from eagle_bench.data.prompt import (
-    Prompt,
-    PromptSet,
-)
+from eagle_bench.data.fields import Skip, read_prompt
+from eagle_bench.data.files import read_bytes, rows
+from eagle_bench.data.prompt import Prompt, PromptSet
 from eagle_bench.errors import UserError
 
 

@@ -10,10 +10,7 @@ import torch
 from torch import Tensor
 
 from eagle_bench.decoding.draft import Draft
-from eagle_bench.models.sampling import (
-    Sampling,
-    draw,
-)
+from eagle_bench.models.sampling import Sampling, draw
 
 
 @dataclass(frozen=True)

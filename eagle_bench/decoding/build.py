@@ -11,26 +11,17 @@ from eagle_bench.config.decoding import (
     TwoPassConfig,
 )
 from eagle_bench.config.run import RunConfig
-from eagle_bench.config.values import (
-    Proposal,
-    Stop,
-)
+from eagle_bench.config.values import Proposal, Stop
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.adaptive import Adaptive
-from eagle_bench.decoding.methods.method import (
-    Method,
-    Proposing,
-)
+from eagle_bench.decoding.methods.method import Method, Proposing
 from eagle_bench.decoding.methods.static_tree import StaticTree
 from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.decoding.one_pass import OnePass
 from eagle_bench.decoding.two_pass import TwoPass
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.drafters.nothing import NoDrafter
-from eagle_bench.machine.clock import (
-    NoPhases,
-    PhaseClock,
-)
+from eagle_bench.machine.clock import NoPhases, PhaseClock
 from eagle_bench.models.sampling import Sampling
 from eagle_bench.models.target import Target
 from eagle_bench.records.generation import Arm

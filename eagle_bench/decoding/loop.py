@@ -10,35 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from eagle_bench.decoding.accept import (
-    Acceptance,
-    accept_greedy,
-    accept_sampled,
-)
-from eagle_bench.decoding.draft import (
-    Draft,
-    no_draft,
-)
+from eagle_bench.decoding.accept import Acceptance, accept_greedy, accept_sampled
+from eagle_bench.decoding.draft import Draft, no_draft
 from eagle_bench.decoding.methods.method import Method
 from eagle_bench.drafters.drafter import Drafter
-from eagle_bench.machine.clock import (
-    BETWEEN,
-    NoPhases,
-    PhaseClock,
-    synchronizer,
-)
+from eagle_bench.machine.clock import BETWEEN, NoPhases, PhaseClock, synchronizer
 from eagle_bench.models.mask import attention_mask
 from eagle_bench.models.parallel import agreed
 from eagle_bench.models.sampling import Sampling
-from eagle_bench.models.target import (
-    Step,
-    Target,
-)
-from eagle_bench.records.generation import (
-    Generation,
-    Request,
-    Round,
-)
+from eagle_bench.models.target import Step, Target
+from eagle_bench.records.generation import Generation, Request, Round
 
 
 @dataclass

@@ -11,12 +11,7 @@ from collections.abc import Iterator
 
 from eagle_bench.decoding.accept import accept_greedy
 from eagle_bench.decoding.draft import no_draft
-from eagle_bench.decoding.uncached import (
-    Iteration,
-    Uncached,
-    draft_afresh,
-    run_uncached,
-)
+from eagle_bench.decoding.uncached import Iteration, Uncached, draft_afresh, run_uncached
 
 
 class OnePass(Uncached):

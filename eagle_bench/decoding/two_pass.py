@@ -20,10 +20,7 @@ from eagle_bench.decoding.uncached import (
 )
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.models.target import Target
-from eagle_bench.records.generation import (
-    Generation,
-    Request,
-)
+from eagle_bench.records.generation import Generation, Request
 
 CALLS_PER_ITERATION = 2
 

@@ -14,24 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eagle_bench.decoding.draft import (
-    Draft,
-    no_draft,
-)
+from eagle_bench.decoding.draft import Draft, no_draft
 from eagle_bench.decoding.methods.grow import grow
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.drafters.pick import Best
 from eagle_bench.machine.clock import synchronizer
 from eagle_bench.models.read import read
-from eagle_bench.models.target import (
-    Step,
-    Target,
-)
-from eagle_bench.records.generation import (
-    Generation,
-    Request,
-    Round,
-)
+from eagle_bench.models.target import Step, Target
+from eagle_bench.records.generation import Generation, Request, Round
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from eagle_bench import assets
-from eagle_bench.config.decoding import (
-    DecodingConfig,
-)
+from eagle_bench.config.decoding import DecodingConfig
 from eagle_bench.config.drafter import (
     DrafterConfig,
     DraftModelConfig,
@@ -19,10 +17,7 @@ from eagle_bench.config.drafter import (
 )
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.run import RunConfig
-from eagle_bench.config.values import (
-    DType,
-    Proposal,
-)
+from eagle_bench.config.values import DType, Proposal
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.errors import UserError
 from eagle_bench.models.target import Target

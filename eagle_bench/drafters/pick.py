@@ -10,10 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eagle_bench.models.sampling import (
-    Sampling,
-    draw,
-)
+from eagle_bench.models.sampling import Sampling, draw
 
 
 class Picked(NamedTuple):

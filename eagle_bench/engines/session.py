@@ -10,24 +10,11 @@ import torch
 from eagle_bench import assets
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import plain
-from eagle_bench.data.chat import (
-    ChatFormat,
-    chat_format,
-    template_file,
-)
-from eagle_bench.drafters.build import (
-    BuiltDrafter,
-    build_drafter,
-)
+from eagle_bench.data.chat import ChatFormat, chat_format, template_file
+from eagle_bench.drafters.build import BuiltDrafter, build_drafter
 from eagle_bench.errors import UserError
-from eagle_bench.machine.checkpoints import (
-    fingerprint,
-    on_disk,
-)
-from eagle_bench.models.load import (
-    load_target,
-    resolve_device,
-)
+from eagle_bench.machine.checkpoints import fingerprint, on_disk
+from eagle_bench.models.load import load_target, resolve_device
 from eagle_bench.models.target import Target
 
 

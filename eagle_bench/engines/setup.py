@@ -10,10 +10,7 @@ from eagle_bench.data.loader import load_prompts
 from eagle_bench.data.prompt import PromptSet
 from eagle_bench.drafters.build import check_combination
 from eagle_bench.engines.fit import least_context
-from eagle_bench.engines.session import (
-    Loader,
-    Session,
-)
+from eagle_bench.engines.session import Loader, Session
 from eagle_bench.errors import UserError
 from eagle_bench.machine.provenance import capture
 

@@ -10,15 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eagle_bench.figures.statistics import (
-    Sampling,
-    cluster_interval,
-    ratio_of_ratios,
-)
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-)
+from eagle_bench.figures.statistics import Sampling, cluster_interval, ratio_of_ratios
+from eagle_bench.records.rows import GenerationRow, RoundRow
 
 Ints = NDArray[np.int64]
 FIRST_BIN = {"position": 32, "context_len": 64}

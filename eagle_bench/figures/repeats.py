@@ -10,14 +10,8 @@ import numpy as np
 import pandas as pd
 
 from eagle_bench.config.run import RunConfig
-from eagle_bench.figures.frame import (
-    frame,
-    methods,
-)
-from eagle_bench.figures.pairing import (
-    pair,
-    pooled_sums,
-)
+from eagle_bench.figures.frame import frame, methods
+from eagle_bench.figures.pairing import pair, pooled_sums
 from eagle_bench.figures.statistics import (
     Floats,
     Sampling,

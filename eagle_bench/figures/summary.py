@@ -10,22 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eagle_bench.figures.acceptance import (
-    along,
-    position_intervals,
-    positions,
-    round_table,
-)
-from eagle_bench.figures.frame import (
-    BASELINE,
-    frame,
-    methods,
-)
+from eagle_bench.figures.acceptance import along, position_intervals, positions, round_table
+from eagle_bench.figures.frame import BASELINE, frame, methods
 from eagle_bench.figures.lossless import LosslessReport
-from eagle_bench.figures.pairing import (
-    pair,
-    speedup,
-)
+from eagle_bench.figures.pairing import pair, speedup
 from eagle_bench.figures.statistics import (
     Sampling,
     Scale,
@@ -35,14 +23,8 @@ from eagle_bench.figures.statistics import (
     share_interval,
 )
 from eagle_bench.figures.tau import RATIOS as TAU_RATIOS
-from eagle_bench.figures.tau import (
-    macro_steps,
-    taus,
-)
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-)
+from eagle_bench.figures.tau import macro_steps, taus
+from eagle_bench.records.rows import GenerationRow, RoundRow
 
 NO_METHOD = ""
 RATIOS = {

@@ -23,21 +23,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from eagle_bench.errors import (
-    RunFailure,
-    UserError,
-    print_whatever_it_can_show,
-)
-from eagle_bench.launch import (
-    registry as schema,
-)
-from eagle_bench.launch import (
-    slurm,
-)
-from eagle_bench.launch.arguments import (
-    how_to_quote,
-    refused_argument,
-)
+from eagle_bench.errors import RunFailure, UserError, print_whatever_it_can_show
+from eagle_bench.launch import registry as schema
+from eagle_bench.launch import slurm
+from eagle_bench.launch.arguments import how_to_quote, refused_argument
 
 C = TypeVar("C")
 FULL_ERROR = "HYDRA_FULL_ERROR"

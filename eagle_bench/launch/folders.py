@@ -17,10 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from eagle_bench.config.run import (
-    RESULT_IRRELEVANT,
-    RunConfig,
-)
+from eagle_bench.config.run import RESULT_IRRELEVANT, RunConfig
 from eagle_bench.config.values import plain
 from eagle_bench.errors import UserError
 from eagle_bench.records.identity import config_hash

@@ -13,28 +13,14 @@ from dataclasses import dataclass
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt
-from eagle_bench.decoding.build import (
-    build_baseline,
-    build_speculative,
-)
+from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.engines.fit import least_context
 from eagle_bench.engines.session import Session
-from eagle_bench.machine.energy import (
-    energy_meter,
-    shares_j,
-)
+from eagle_bench.machine.energy import energy_meter, shares_j
 from eagle_bench.machine.memory import PeakMemory
 from eagle_bench.models.parallel import agreed
-from eagle_bench.records.generation import (
-    Arm,
-    Generation,
-    Request,
-)
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-    round_rows,
-)
+from eagle_bench.records.generation import Arm, Generation, Request
+from eagle_bench.records.rows import GenerationRow, RoundRow, round_rows
 
 WARM_AGREEMENT = 0.1
 

@@ -9,29 +9,13 @@ import torch
 
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import DType
-from eagle_bench.data.chat import (
-    ChatFormat,
-    opening,
-)
-from eagle_bench.data.prompt import (
-    Prompt,
-    PromptSet,
-)
-from eagle_bench.engines.session import (
-    Loader,
-    Session,
-)
-from eagle_bench.figures.lossless import (
-    LosslessReport,
-    compare,
-    grade_divergences,
-)
+from eagle_bench.data.chat import ChatFormat, opening
+from eagle_bench.data.prompt import Prompt, PromptSet
+from eagle_bench.engines.session import Loader, Session
+from eagle_bench.figures.lossless import LosslessReport, compare, grade_divergences
 from eagle_bench.measure.benchmark import Benchmark
 from eagle_bench.measure.teacher import divergence_gaps
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-)
+from eagle_bench.records.rows import GenerationRow, RoundRow
 
 CONTROL_PROMPTS = 16
 

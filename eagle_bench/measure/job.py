@@ -11,61 +11,29 @@ from typing import Any, Protocol
 import torch
 
 from eagle_bench.config.run import RunConfig
-from eagle_bench.config.values import (
-    AUTO,
-    plain,
-)
+from eagle_bench.config.values import AUTO, plain
 from eagle_bench.engines.fit import rendered_sha256
 from eagle_bench.engines.session import Loader
-from eagle_bench.engines.setup import (
-    Setup,
-    chosen_prompts,
-    inputs,
-    prepare,
-)
-from eagle_bench.errors import (
-    RunFailure,
-    UserError,
-)
+from eagle_bench.engines.setup import Setup, chosen_prompts, inputs, prepare
+from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.figures import guards
 from eagle_bench.figures.repeats import decide
 from eagle_bench.figures.summary import summarise
-from eagle_bench.machine.provenance import (
-    clocks,
-    git_diff,
-)
-from eagle_bench.measure.benchmark import (
-    Benchmark,
-    Block,
-)
-from eagle_bench.measure.cost.costs import (
-    cost_card,
-    measure_costs,
-)
+from eagle_bench.machine.provenance import clocks, git_diff
+from eagle_bench.measure.benchmark import Benchmark, Block
+from eagle_bench.measure.cost.costs import cost_card, measure_costs
 from eagle_bench.measure.cost.words import in_words as costs_in_words
-from eagle_bench.measure.grading import (
-    fp32_control,
-    graded,
-)
+from eagle_bench.measure.grading import fp32_control, graded
 from eagle_bench.measure.memory import memory_parts
-from eagle_bench.measure.phases import (
-    breakdown,
-    in_words,
-)
+from eagle_bench.measure.phases import breakdown, in_words
 from eagle_bench.measure.probe.preflight import ask_head
 from eagle_bench.measure.profile import write_trace
 from eagle_bench.models.parallel import agreed
-from eagle_bench.records.attempts import (
-    Attempt,
-    refuse_others,
-)
+from eagle_bench.records.attempts import Attempt, refuse_others
 from eagle_bench.records.generation import Arm
 from eagle_bench.records.identity import config_hash
 from eagle_bench.records.job import Job
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-)
+from eagle_bench.records.rows import GenerationRow, RoundRow
 from eagle_bench.records.store import RunFolder
 
 

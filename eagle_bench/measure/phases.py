@@ -14,25 +14,11 @@ from typing import Any
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt
-from eagle_bench.decoding.build import (
-    build_baseline,
-    build_speculative,
-)
+from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.engines.session import Session
-from eagle_bench.machine.clock import (
-    BETWEEN,
-    PhaseClock,
-)
-from eagle_bench.records.generation import (
-    Arm,
-    Generation,
-    Request,
-)
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-    round_rows,
-)
+from eagle_bench.machine.clock import BETWEEN, PhaseClock
+from eagle_bench.records.generation import Arm, Generation, Request
+from eagle_bench.records.rows import GenerationRow, RoundRow, round_rows
 
 PROMPTS = 16
 

@@ -10,10 +10,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt
-from eagle_bench.decoding.build import (
-    build_baseline,
-    build_speculative,
-)
+from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.engines.session import Session
 from eagle_bench.records.generation import Request
 

@@ -16,10 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eagle_bench.models.cache import KVCache, attention_state
-from eagle_bench.models.target import (
-    Step,
-    TargetSpec,
-)
+from eagle_bench.models.target import Step, TargetSpec
 
 FAMILIES = ("LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "MistralForCausalLM")
 ROPE_TYPES = ("default", "linear", "llama3", "yarn")

@@ -13,22 +13,11 @@ import torch
 
 from eagle_bench import assets
 from eagle_bench.config.model import ModelConfig
-from eagle_bench.config.values import (
-    DType,
-    Implementation,
-)
+from eagle_bench.config.values import DType, Implementation
 from eagle_bench.errors import UserError
 from eagle_bench.models.cache import KVCache
-from eagle_bench.models.lean_target import (
-    FAMILIES,
-    LeanTarget,
-    fits,
-)
-from eagle_bench.models.target import (
-    Target,
-    TargetSpec,
-    default_aux_layers,
-)
+from eagle_bench.models.lean_target import FAMILIES, LeanTarget, fits
+from eagle_bench.models.target import Target, TargetSpec, default_aux_layers
 from eagle_bench.models.transformers_target import TransformersTarget
 
 MIN_LAYERS = 7

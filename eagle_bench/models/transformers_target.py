@@ -14,10 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from eagle_bench.models.cache import KVCache, attention_state
-from eagle_bench.models.target import (
-    Step,
-    TargetSpec,
-)
+from eagle_bench.models.target import Step, TargetSpec
 
 
 def decoder_layers(model: nn.Module) -> nn.ModuleList:

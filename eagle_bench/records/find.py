@@ -11,17 +11,9 @@ from typing import Any
 import yaml
 
 from eagle_bench.errors import UserError
-from eagle_bench.records.job import (
-    RESULT_FILE,
-    Job,
-    UnreadableResult,
-    read_job,
-)
+from eagle_bench.records.job import RESULT_FILE, Job, UnreadableResult, read_job
 from eagle_bench.records.jsonl import read_records
-from eagle_bench.records.plan import (
-    PLAN,
-    waiting_jobs,
-)
+from eagle_bench.records.plan import PLAN, waiting_jobs
 from eagle_bench.records.rowfiles import GENERATIONS
 
 HYDRA = ".hydra"

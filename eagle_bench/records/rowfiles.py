@@ -11,10 +11,7 @@ import pandas as pd
 
 from eagle_bench.records.atomic import replacing
 from eagle_bench.records.jsonl import read_records
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-)
+from eagle_bench.records.rows import GenerationRow, RoundRow
 
 GENERATIONS = "generations.jsonl"
 GENERATIONS_PARQUET = "generations.parquet"

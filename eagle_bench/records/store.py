@@ -14,12 +14,7 @@ import numpy as np
 
 from eagle_bench.errors import UserError
 from eagle_bench.records.atomic import write_text
-from eagle_bench.records.attempts import (
-    ATTEMPTS,
-    Attempt,
-    read_attempts,
-    refuse_others,
-)
+from eagle_bench.records.attempts import ATTEMPTS, Attempt, read_attempts, refuse_others
 from eagle_bench.records.identity import config_hash
 from eagle_bench.records.job import (
     RESULT_FILE,
@@ -43,10 +38,7 @@ from eagle_bench.records.rowfiles import (
     rounds_frame,
     write_parquet,
 )
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-)
+from eagle_bench.records.rows import GenerationRow, RoundRow
 from eagle_bench.records.scrub import scrub
 
 DIFF_FILE = "git.diff"

@@ -8,14 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from eagle_bench.records.atomic import (
-    replacing,
-    write_text,
-)
-from eagle_bench.records.find import (
-    Found,
-    find_jobs,
-)
+from eagle_bench.records.atomic import replacing, write_text
+from eagle_bench.records.find import Found, find_jobs
 from eagle_bench.records.job import Job
 from eagle_bench.records.rowfiles import (
     generations_frame,
@@ -24,15 +18,8 @@ from eagle_bench.records.rowfiles import (
     rounds_frame,
     write_parquet,
 )
-from eagle_bench.results.flatten import (
-    flatten,
-    storable,
-)
-from eagle_bench.results.swept import (
-    settings,
-    sort_jobs,
-    swept_keys,
-)
+from eagle_bench.results.flatten import flatten, storable
+from eagle_bench.results.swept import settings, sort_jobs, swept_keys
 from eagle_bench.results.tables.jobs import job_table
 from eagle_bench.results.tables.render import render_markdown
 

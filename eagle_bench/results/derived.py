@@ -12,23 +12,14 @@ from eagle_bench.figures.derive import shorten
 from eagle_bench.figures.frame import BASELINE
 from eagle_bench.figures.lossless import compare
 from eagle_bench.figures.summary import summarise
-from eagle_bench.records.atomic import (
-    replacing,
-    write_text,
-)
+from eagle_bench.records.atomic import replacing, write_text
 from eagle_bench.records.identity import config_hash
 from eagle_bench.records.job import Job
-from eagle_bench.records.rowfiles import (
-    read_generations,
-    read_rounds,
-)
+from eagle_bench.records.rowfiles import read_generations, read_rounds
 from eagle_bench.records.rows import GenerationRow
 from eagle_bench.results.swept import GEN_LEN
 from eagle_bench.results.tables.render import render_markdown
-from eagle_bench.results.tables.table import (
-    Row,
-    Table,
-)
+from eagle_bench.results.tables.table import Row, Table
 
 DERIVED_CSV = "derived.csv"
 DERIVED_TABLE = "derived.md"

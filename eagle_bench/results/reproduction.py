@@ -7,15 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from eagle_bench.records.job import Job
-from eagle_bench.records.rowfiles import (
-    generation_key,
-    read_generations,
-)
-from eagle_bench.results.compare import (
-    SPEEDUP,
-    Comparison,
-    compare,
-)
+from eagle_bench.records.rowfiles import generation_key, read_generations
+from eagle_bench.results.compare import SPEEDUP, Comparison, compare
 from eagle_bench.results.flatten import flatten
 
 CIRCUMSTANCES = (

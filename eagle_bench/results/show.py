@@ -13,31 +13,14 @@ from eagle_bench.config.values import Output
 from eagle_bench.records.atomic import write_text
 from eagle_bench.records.job import Job
 from eagle_bench.results.charts.files import plot_run
-from eagle_bench.results.collect import (
-    SWEEP_CSV,
-    SWEEP_PARQUET,
-    SWEEP_TABLE,
-    write_sweep,
-)
-from eagle_bench.results.derived import (
-    derived_figures,
-    write_derived,
-)
+from eagle_bench.results.collect import SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE, write_sweep
+from eagle_bench.results.derived import derived_figures, write_derived
 from eagle_bench.results.report.page import build_page
-from eagle_bench.results.report.write import (
-    REPORT_FILE,
-    write_page,
-)
-from eagle_bench.results.tables.jobs import (
-    category_table,
-    job_table,
-)
+from eagle_bench.results.report.write import REPORT_FILE, write_page
+from eagle_bench.results.tables.jobs import category_table, job_table
 from eagle_bench.results.tables.render import print_table, run_markdown
 from eagle_bench.results.trackers.build import make_tracker
-from eagle_bench.results.trackers.tracker import (
-    JobRecord,
-    SweepRecord,
-)
+from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord
 
 TABLE_FILE = "table.md"
 Say = Callable[[str], None]

@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from eagle_bench.records.atomic import replacing
-from eagle_bench.results.charts.style import (
-    COLOURS,
-    MUTED,
-    canvas,
-)
+from eagle_bench.results.charts.style import COLOURS, MUTED, canvas
 from eagle_bench.training.loop import Figures
 
 if TYPE_CHECKING:

@@ -12,10 +12,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from eagle_bench.config.training import (
-    Eagle3TrainingConfig,
-    TrainConfig,
-)
+from eagle_bench.config.training import Eagle3TrainingConfig, TrainConfig
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.export import save_head
 from eagle_bench.drafters.heads.head import EagleHead
@@ -26,14 +23,8 @@ from eagle_bench.drafters.heads.ttt import (
     use_ttt_attention,
 )
 from eagle_bench.models.target import default_aux_layers
-from eagle_bench.training.corpus import (
-    Packer,
-    tasks,
-)
-from eagle_bench.training.loop import (
-    Figures,
-    Trainer,
-)
+from eagle_bench.training.corpus import Packer, tasks
+from eagle_bench.training.loop import Figures, Trainer
 
 
 def draft_vocabulary(tokenizer: Tokenizer, size: int, seed: int, samples: int = 2000) -> Tensor:

@@ -11,26 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from eagle_bench.config.training import (
-    TargetTrainingConfig,
-    TrainConfig,
-)
+from eagle_bench.config.training import TargetTrainingConfig, TrainConfig
 from eagle_bench.training.circuits import lay_copy_circuit
-from eagle_bench.training.corpus import (
-    END,
-    PAD,
-    Packer,
-    token_id,
-)
+from eagle_bench.training.corpus import END, PAD, Packer, token_id
 from eagle_bench.training.growth import grow
-from eagle_bench.training.loop import (
-    Figures,
-    Trainer,
-)
-from eagle_bench.training.tokenizer import (
-    as_pretrained,
-    train_tokenizer,
-)
+from eagle_bench.training.loop import Figures, Trainer
+from eagle_bench.training.tokenizer import as_pretrained, train_tokenizer
 
 
 def build(config: TargetTrainingConfig, eos: int, pad: int) -> LlamaForCausalLM:

@@ -26,41 +26,17 @@ from rich.progress import track
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.chat import opening
 from eagle_bench.data.loader import load_prompts
-from eagle_bench.decoding.build import (
-    build_baseline,
-    build_speculative,
-)
+from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.decoding.loop import Decoder
-from eagle_bench.engines.session import (
-    Loader,
-    Session,
-)
+from eagle_bench.engines.session import Loader, Session
 from eagle_bench.launch import registry as schema
-from eagle_bench.machine.clock import (
-    NoPhases,
-    PhaseClock,
-)
-from eagle_bench.measure.cost.model import (
-    advice,
-    measured_tau,
-    oracle_bound,
-)
+from eagle_bench.machine.clock import NoPhases, PhaseClock
+from eagle_bench.measure.cost.model import advice, measured_tau, oracle_bound
 from eagle_bench.measure.cost.outlook import reached
-from eagle_bench.measure.cost.parts import (
-    Place,
-    Sample,
-    Subject,
-)
-from eagle_bench.measure.cost.prediction import (
-    Prediction,
-    counted,
-    predict,
-)
+from eagle_bench.measure.cost.parts import Place, Sample, Subject
+from eagle_bench.measure.cost.prediction import Prediction, counted, predict
 from eagle_bench.records.generation import Request
-from eagle_bench.results.charts.style import (
-    COLOURS,
-    canvas,
-)
+from eagle_bench.results.charts.style import COLOURS, canvas
 
 HERE = Path(__file__).parent
 LENGTHS = range(1, 9)

@@ -20,22 +20,12 @@ from rich.progress import track
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.chat import opening
 from eagle_bench.data.loader import load_prompts
-from eagle_bench.decoding.build import (
-    BASELINE,
-    build_baseline,
-    build_speculative,
-)
+from eagle_bench.decoding.build import BASELINE, build_baseline, build_speculative
 from eagle_bench.engines.session import Loader
-from eagle_bench.figures.statistics import (
-    Sampling,
-    cluster_interval,
-)
+from eagle_bench.figures.statistics import Sampling, cluster_interval
 from eagle_bench.launch import registry as schema
 from eagle_bench.records.generation import Request
-from eagle_bench.results.charts.style import (
-    COLOURS,
-    canvas,
-)
+from eagle_bench.results.charts.style import COLOURS, canvas
 
 HERE = Path(__file__).parent
 METHODS = {

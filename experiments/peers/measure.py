@@ -18,14 +18,8 @@ import torch
 
 from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.config.model import ModelConfig
-from eagle_bench.config.values import (
-    DType,
-    Proposal,
-)
-from eagle_bench.data.chat import (
-    chat_format,
-    opening,
-)
+from eagle_bench.config.values import DType, Proposal
+from eagle_bench.data.chat import chat_format, opening
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.method import Proposing

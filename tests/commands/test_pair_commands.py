@@ -12,14 +12,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from eagle_bench import (
-    distribution,
-    proxy,
-)
-from eagle_bench.config.pair import (
-    DistributionConfig,
-    ProxyConfig,
-)
+from eagle_bench import distribution, proxy
+from eagle_bench.config.pair import DistributionConfig, ProxyConfig
 from eagle_bench.decoding import loop
 from eagle_bench.decoding.accept import Acceptance
 from eagle_bench.launch import registry as schema

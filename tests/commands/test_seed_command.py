@@ -11,10 +11,7 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from eagle_bench import assets
-from eagle_bench.drafters.heads.config import (
-    HeadConfig,
-    MLAConfig,
-)
+from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
 from eagle_bench.drafters.heads.export import save_head
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.run import main

@@ -14,11 +14,7 @@ from omegaconf import open_dict, read_write
 
 from eagle_bench.config.values import Output
 from eagle_bench.launch import registry as schema
-from eagle_bench.launch.sweep import (
-    SWEEP,
-    SweepCallback,
-    planned_jobs,
-)
+from eagle_bench.launch.sweep import SWEEP, SweepCallback, planned_jobs
 from eagle_bench.run import main
 from tests.commands.cli import QUICK, run
 

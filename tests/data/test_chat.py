@@ -12,11 +12,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-from eagle_bench.data.chat import (
-    chat_format,
-    opening,
-    template_names,
-)
+from eagle_bench.data.chat import chat_format, opening, template_names
 from eagle_bench.data.prompt import Prompt
 from eagle_bench.errors import UserError
 

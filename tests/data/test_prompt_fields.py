@@ -8,11 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_bench.data.fields import (
-    PLACEHOLDER,
-    Skip,
-    read_prompt,
-)
+from eagle_bench.data.fields import PLACEHOLDER, Skip, read_prompt
 from eagle_bench.errors import UserError
 
 TALK = [

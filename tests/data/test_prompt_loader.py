@@ -19,10 +19,7 @@ from eagle_bench import assets
 from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.data.fields import PLACEHOLDER
 from eagle_bench.data.loader import load_prompts
-from eagle_bench.data.prompt import (
-    Prompt,
-    PromptSet,
-)
+from eagle_bench.data.prompt import Prompt, PromptSet
 from eagle_bench.errors import UserError
 
 SPEC_BENCH = Path(__file__).parents[3] / "shared" / "data" / "spec_bench" / "question.jsonl"

@@ -11,14 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from eagle_bench.drafters.pick import (
-    Best,
-    Drawn,
-)
-from eagle_bench.models.sampling import (
-    Sampling,
-    draw,
-)
+from eagle_bench.drafters.pick import Best, Drawn
+from eagle_bench.models.sampling import Sampling, draw
 
 
 def slow_distribution(logits: list[float], sampling: Sampling) -> list[float]:

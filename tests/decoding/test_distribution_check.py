@@ -18,10 +18,7 @@ from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.pair import DistributionConfig
 from eagle_bench.config.values import Proposal
 from eagle_bench.decoding import loop
-from eagle_bench.decoding.accept import (
-    Acceptance,
-    accept_sampled,
-)
+from eagle_bench.decoding.accept import Acceptance, accept_sampled
 from eagle_bench.decoding.draft import Draft
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.method import Proposing
@@ -29,14 +26,8 @@ from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.nothing import NoDrafter
 from eagle_bench.figures.goodness import ArmCheck
-from eagle_bench.measure.probe.distribution import (
-    check_arm,
-    exact_joint,
-)
-from eagle_bench.models.sampling import (
-    Sampling,
-    draw,
-)
+from eagle_bench.measure.probe.distribution import check_arm, exact_joint
+from eagle_bench.models.sampling import Sampling, draw
 
 SAMPLED = Sampling(1.8, top_k=3, seed=2)
 CONTEXTS = {f"p{seed}": world.prompt_of(seed, 4 + 3 * seed) for seed in range(2)}

@@ -14,21 +14,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from eagle_bench.config.decoding import AdaptiveConfig
-from eagle_bench.config.values import (
-    AdaptiveRule,
-    Proposal,
-)
+from eagle_bench.config.values import AdaptiveRule, Proposal
 from eagle_bench.decoding.accept import accept_greedy
-from eagle_bench.decoding.draft import (
-    Draft,
-    chain_draft,
-    no_draft,
-    tree_draft,
-)
-from eagle_bench.decoding.methods.adaptive import (
-    Adaptive,
-    Throughput,
-)
+from eagle_bench.decoding.draft import Draft, chain_draft, no_draft, tree_draft
+from eagle_bench.decoding.methods.adaptive import Adaptive, Throughput
 from eagle_bench.decoding.methods.grow import grow
 from eagle_bench.decoding.methods.method import Proposing
 from eagle_bench.decoding.methods.static_tree import StaticTree

@@ -17,10 +17,7 @@ from eagle_bench.decoding.methods.method import Proposing
 from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.decoding.two_pass import TwoPass
 from eagle_bench.drafters.nothing import NoDrafter
-from eagle_bench.records.generation import (
-    Generation,
-    Request,
-)
+from eagle_bench.records.generation import Generation, Request
 
 PAIRS = [
     *product(world.BRANCHING, world.CHAINS + world.TREES),

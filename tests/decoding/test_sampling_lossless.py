@@ -19,10 +19,7 @@ from tiny_models import CPU
 from torch import Tensor
 
 from eagle_bench.config.values import Proposal
-from eagle_bench.decoding.accept import (
-    Acceptance,
-    accept_sampled,
-)
+from eagle_bench.decoding.accept import Acceptance, accept_sampled
 from eagle_bench.decoding.draft import Draft
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.method import Proposing
@@ -30,14 +27,8 @@ from eagle_bench.decoding.methods.static_tree import StaticTree
 from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.nothing import NoDrafter
-from eagle_bench.drafters.pick import (
-    Best,
-    Pick,
-)
-from eagle_bench.models.sampling import (
-    Sampling,
-    draw,
-)
+from eagle_bench.drafters.pick import Best, Pick
+from eagle_bench.models.sampling import Sampling, draw
 from eagle_bench.records.generation import Request
 
 VOCAB, ROOT, DRAWS = 8, 3, 3_000

@@ -13,16 +13,10 @@ from tiny_models import CPU, VOCAB, WIDTH, lean_target, tiny_model
 from torch.nn.functional import cross_entropy
 
 from eagle_bench.config.decoding import AdaptiveConfig
-from eagle_bench.config.values import (
-    AdaptiveRule,
-    Proposal,
-)
+from eagle_bench.config.values import AdaptiveRule, Proposal
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.adaptive import Adaptive
-from eagle_bench.decoding.methods.method import (
-    Method,
-    Proposing,
-)
+from eagle_bench.decoding.methods.method import Method, Proposing
 from eagle_bench.decoding.methods.static_tree import StaticTree
 from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.decoding.one_pass import OnePass
@@ -37,10 +31,7 @@ from eagle_bench.drafters.random import RandomDrafter
 from eagle_bench.models.cache import KVCache
 from eagle_bench.models.lean_target import LeanTarget
 from eagle_bench.models.sampling import Sampling
-from eagle_bench.records.generation import (
-    Generation,
-    Request,
-)
+from eagle_bench.records.generation import Generation, Request
 
 GREEDY = Sampling()
 DRAFT_VOCAB = 40

@@ -10,14 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eagle_bench.drafters.draft_model import DraftModelDrafter
-from eagle_bench.drafters.pick import (
-    Best,
-    Drawn,
-)
-from eagle_bench.drafters.prompt_lookup import (
-    LONGEST_COPY,
-    PromptLookupDrafter,
-)
+from eagle_bench.drafters.pick import Best, Drawn
+from eagle_bench.drafters.prompt_lookup import LONGEST_COPY, PromptLookupDrafter
 from eagle_bench.models.cache import KVCache
 from eagle_bench.models.sampling import Sampling
 

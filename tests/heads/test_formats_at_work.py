@@ -7,31 +7,17 @@ import torch
 
 from eagle_bench import assets
 from eagle_bench.config.dataset import DatasetConfig
-from eagle_bench.config.decoding import (
-    ChainConfig,
-    DecodingConfig,
-    TreeConfig,
-)
+from eagle_bench.config.decoding import ChainConfig, DecodingConfig, TreeConfig
 from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.config.model import ModelConfig
-from eagle_bench.config.values import (
-    Attention,
-    DType,
-    Proposal,
-)
-from eagle_bench.data.chat import (
-    chat_format,
-    opening,
-)
+from eagle_bench.config.values import Attention, DType, Proposal
+from eagle_bench.data.chat import chat_format, opening
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.method import Proposing
 from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.drafters.build import build_drafter
-from eagle_bench.drafters.heads.export import (
-    ARCHITECTURES,
-    save_head,
-)
+from eagle_bench.drafters.heads.export import ARCHITECTURES, save_head
 from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.models.load import load_target
 from eagle_bench.models.sampling import Sampling

@@ -16,10 +16,7 @@ from torch import Tensor
 
 from eagle_bench.drafters.heads.export import save_head
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.load import (
-    LoadedHead,
-    load_head,
-)
+from eagle_bench.drafters.heads.load import LoadedHead, load_head
 
 
 @dataclass

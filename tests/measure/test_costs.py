@@ -25,29 +25,17 @@ from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.config.values import Stop
 from eagle_bench.data.chat import ChatFormat
 from eagle_bench.data.prompt import Prompt
-from eagle_bench.decoding.build import (
-    build_baseline,
-    build_speculative,
-)
+from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.drafters.build import BuiltDrafter
 from eagle_bench.engines.session import Session
 from eagle_bench.measure.cost import roofline
-from eagle_bench.measure.cost.costs import (
-    PROMPTS,
-    measure_costs,
-)
+from eagle_bench.measure.cost.costs import PROMPTS, measure_costs
 from eagle_bench.measure.cost.device_speed import DeviceSpeed
 from eagle_bench.measure.cost.words import in_words
 from eagle_bench.records.generation import Request
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-)
+from eagle_bench.records.rows import GenerationRow, RoundRow
 from eagle_bench.results.charts.cost import cost_charts
-from eagle_bench.results.charts.svg import (
-    bars_view,
-    lines_view,
-)
+from eagle_bench.results.charts.svg import bars_view, lines_view
 from tests.measure.timed_world import (
     COMMIT_S,
     EXTEND_S,

@@ -9,10 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from eagle_bench.machine.energy import (
-    energy_meter,
-    shares_j,
-)
+from eagle_bench.machine.energy import energy_meter, shares_j
 
 CPU = torch.device("cpu")
 

@@ -13,14 +13,8 @@ from hypothesis import strategies as st
 
 from eagle_bench.figures.lossless import compare
 from eagle_bench.figures.summary import summarise
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-)
-from eagle_bench.results.flatten import (
-    flatten,
-    storable,
-)
+from eagle_bench.records.rows import GenerationRow, RoundRow
+from eagle_bench.results.flatten import flatten, storable
 
 
 def figures(rows: list[GenerationRow], **settings: Any) -> dict[str, Any]:

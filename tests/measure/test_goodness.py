@@ -7,11 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from eagle_bench.figures.goodness import (
-    combined,
-    fit,
-    freedom,
-)
+from eagle_bench.figures.goodness import combined, fit, freedom
 
 FAIR = {(0,): 0.5, (1,): 0.3, (2,): 0.2}
 SKEWED = {(n,): share for n, share in enumerate(0.6**n * 0.4 / (1 - 0.6**12) for n in range(12))}

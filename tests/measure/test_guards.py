@@ -7,14 +7,8 @@ from typing import Any
 
 import pytest
 
-from eagle_bench.figures.guards import (
-    check,
-    unique_bigram_share,
-)
-from eagle_bench.figures.lossless import (
-    compare,
-    grade_divergences,
-)
+from eagle_bench.figures.guards import check, unique_bigram_share
+from eagle_bench.figures.lossless import compare, grade_divergences
 from eagle_bench.figures.summary import summarise
 from eagle_bench.records.rows import GenerationRow
 

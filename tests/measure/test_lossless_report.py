@@ -7,12 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_bench.figures.lossless import (
-    compare,
-    first_difference,
-    grade,
-    grade_divergences,
-)
+from eagle_bench.figures.lossless import compare, first_difference, grade, grade_divergences
 
 tokens = st.lists(st.integers(0, 3), max_size=12)
 

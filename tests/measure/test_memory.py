@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 
 from eagle_bench.config.dataset import DatasetConfig
-from eagle_bench.config.decoding import (
-    ChainConfig,
-    TreeConfig,
-)
+from eagle_bench.config.decoding import ChainConfig, TreeConfig
 from eagle_bench.config.drafter import DrafterConfig
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.run import RunConfig

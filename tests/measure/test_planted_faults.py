@@ -27,10 +27,7 @@ from eagle_bench.config.values import Stop
 from eagle_bench.decoding import loop
 from eagle_bench.decoding.accept import accept_greedy
 from eagle_bench.decoding.loop import Decoder
-from eagle_bench.engines.session import (
-    Loader,
-    Session,
-)
+from eagle_bench.engines.session import Loader, Session
 from eagle_bench.errors import RunFailure
 from eagle_bench.measure import benchmark
 from eagle_bench.measure.job import run_job

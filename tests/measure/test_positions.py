@@ -7,11 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eagle_bench.figures.acceptance import (
-    by_bin,
-    positions,
-    round_table,
-)
+from eagle_bench.figures.acceptance import by_bin, positions, round_table
 
 rounds = st.lists(
     st.integers(0, 6).flatmap(lambda depth: st.tuples(st.integers(0, depth), st.just(depth))),

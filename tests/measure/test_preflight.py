@@ -14,22 +14,12 @@ from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.values import DType
-from eagle_bench.data.chat import (
-    chat_format,
-    opening,
-)
+from eagle_bench.data.chat import chat_format, opening
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.drafters.build import load_eagle_head
 from eagle_bench.errors import UserError
-from eagle_bench.inspect import (
-    inspect,
-    parse,
-)
-from eagle_bench.measure.probe.preflight import (
-    PROMPTS,
-    Preflight,
-    preflight,
-)
+from eagle_bench.inspect import inspect, parse
+from eagle_bench.measure.probe.preflight import PROMPTS, Preflight, preflight
 from eagle_bench.models.load import load_target
 from eagle_bench.models.target import Target
 

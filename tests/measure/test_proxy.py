@@ -19,34 +19,21 @@ from eagle_bench.config.drafter import (
     PromptLookupConfig,
 )
 from eagle_bench.config.model import ModelConfig
-from eagle_bench.config.pair import (
-    ProxyConfig,
-    Text,
-)
+from eagle_bench.config.pair import ProxyConfig, Text
 from eagle_bench.config.training import Eagle3TrainingConfig
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.decoding.build import build_speculative
 from eagle_bench.drafters.heads.ttt import use_ttt_attention
-from eagle_bench.engines.session import (
-    Loader,
-    Session,
-)
+from eagle_bench.engines.session import Loader, Session
 from eagle_bench.errors import UserError
 from eagle_bench.figures.judged import Forced, Passage
 from eagle_bench.figures.proxy import compare
 from eagle_bench.figures.statistics import Sampling
 from eagle_bench.measure.probe.passages import make_passages
 from eagle_bench.measure.probe.proxy import run_proxy
-from eagle_bench.measure.probe.teacher_forced import (
-    force,
-    speaker,
-)
+from eagle_bench.measure.probe.teacher_forced import force, speaker
 from eagle_bench.models.cache import KVCache
-from eagle_bench.records.generation import (
-    Generation,
-    Request,
-    Round,
-)
+from eagle_bench.records.generation import Generation, Request, Round
 from eagle_bench.training.eagle3 import ttt_loss
 
 STEPS = 4

@@ -16,11 +16,7 @@ from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.config.values import AUTO
-from eagle_bench.figures.repeats import (
-    Decision,
-    decide,
-    noise_share,
-)
+from eagle_bench.figures.repeats import Decision, decide, noise_share
 from eagle_bench.records.rows import GenerationRow
 
 Rows = Callable[..., list[GenerationRow]]

@@ -14,12 +14,7 @@ from eagle_bench.measure.cost.device_speed import (
     device_speed,
     measure_speed,
 )
-from eagle_bench.measure.cost.roofline import (
-    Roofline,
-    StepWork,
-    card,
-    step_work,
-)
+from eagle_bench.measure.cost.roofline import Roofline, StepWork, card, step_work
 from tests.measure.timed_world import (
     CPU,
     EXPERTS,

@@ -12,10 +12,7 @@ from torch import Tensor, nn
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.pick import Pick
 from eagle_bench.models.cache import KVCache
-from eagle_bench.models.target import (
-    Step,
-    TargetSpec,
-)
+from eagle_bench.models.target import Step, TargetSpec
 
 CPU = torch.device("cpu")
 VOCAB, WIDTH, EXPERTS, PASSED = 101, 8, 4, 2

@@ -13,19 +13,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from eagle_bench.config.model import ModelConfig
-from eagle_bench.config.values import (
-    Attention,
-    DType,
-    Implementation,
-)
+from eagle_bench.config.values import Attention, DType, Implementation
 from eagle_bench.errors import UserError
 from eagle_bench.models.cache import KVCache
-from eagle_bench.models.load import (
-    load_model,
-    load_target,
-    resolve_device,
-    resolve_dtype,
-)
+from eagle_bench.models.load import load_model, load_target, resolve_device, resolve_dtype
 from eagle_bench.models.target import Target
 
 

@@ -13,10 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCau
 
 from eagle_bench import assets
 from eagle_bench.config.model import ModelConfig
-from eagle_bench.config.values import (
-    Attention,
-    DType,
-)
+from eagle_bench.config.values import Attention, DType
 from eagle_bench.errors import UserError
 from eagle_bench.models.load import load_target
 from eagle_bench.results.collect import load_results

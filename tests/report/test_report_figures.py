@@ -13,18 +13,10 @@ from eagle_bench.records.job import Job
 from eagle_bench.results.charts.job import job_charts
 from eagle_bench.results.charts.naming import distinct_names
 from eagle_bench.results.charts.png import Bar
-from eagle_bench.results.charts.svg import (
-    Chart,
-    bars_view,
-    lines_view,
-)
+from eagle_bench.results.charts.svg import Chart, bars_view, lines_view
 from eagle_bench.results.charts.sweep import sweep_charts
 from eagle_bench.results.derived import derived_figures
-from eagle_bench.results.report.words import (
-    job_words,
-    lossless_words,
-    sweep_words,
-)
+from eagle_bench.results.report.words import job_words, lossless_words, sweep_words
 
 values = st.floats(0.01, 1000)
 

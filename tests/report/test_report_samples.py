@@ -11,10 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from eagle_bench.records.rows import GenerationRow
 from eagle_bench.results.report.pieces import split
-from eagle_bench.results.report.samples import (
-    choose,
-    origins,
-)
+from eagle_bench.results.report.samples import choose, origins
 from tests.report.conftest import Element
 from tests.results.conftest import Finish, Simulation
 

@@ -14,17 +14,11 @@ import pytest
 from eagle_bench.figures.lossless import LosslessReport
 from eagle_bench.figures.summary import summarise
 from eagle_bench.records.job import Job
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-)
+from eagle_bench.records.rows import GenerationRow, RoundRow
 from eagle_bench.records.store import RunFolder
 from eagle_bench.results.charts.files import plot_sweep
 from eagle_bench.results.tables.jobs import job_table
-from eagle_bench.results.trackers.tracker import (
-    JobRecord,
-    SweepRecord,
-)
+from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord
 
 DRAFT_LEN = 4
 STEP_S = 0.010

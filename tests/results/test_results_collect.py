@@ -13,11 +13,7 @@ from eagle_bench import collect as command
 from eagle_bench.errors import UserError
 from eagle_bench.records.plan import write_plan
 from eagle_bench.records.store import RunFolder
-from eagle_bench.results.collect import (
-    collect,
-    load_results,
-    write_sweep,
-)
+from eagle_bench.results.collect import collect, load_results, write_sweep
 
 
 def plant_faults(root, config):

@@ -8,10 +8,7 @@ import pytest
 
 from eagle_bench import compare as command
 from eagle_bench.errors import UserError
-from eagle_bench.results.compare import (
-    FIGURES,
-    compare,
-)
+from eagle_bench.results.compare import FIGURES, compare
 from eagle_bench.results.gate import parse_gate
 
 

@@ -17,10 +17,7 @@ from eagle_bench.records.job import Job
 from eagle_bench.records.rows import GenerationRow
 from eagle_bench.records.store import RunFolder
 from eagle_bench.results.charts.sweep import sweep_charts
-from eagle_bench.results.derived import (
-    derived_figures,
-    write_derived,
-)
+from eagle_bench.results.derived import derived_figures, write_derived
 
 LONG = 96
 Write = Callable[..., Job]

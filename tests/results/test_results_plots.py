@@ -11,15 +11,8 @@ from matplotlib.container import BarContainer
 
 from eagle_bench.records.find import find_jobs
 from eagle_bench.records.job import Job
-from eagle_bench.results.charts.files import (
-    plot_run,
-    plot_sweep,
-)
-from eagle_bench.results.charts.png import (
-    Bar,
-    BarChart,
-    draw_bars,
-)
+from eagle_bench.results.charts.files import plot_run, plot_sweep
+from eagle_bench.results.charts.png import Bar, BarChart, draw_bars
 
 
 @pytest.fixture

@@ -14,10 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eagle_bench.errors import (
-    RunFailure,
-    UserError,
-)
+from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.records import atomic
 from eagle_bench.records.identity import config_hash
 from eagle_bench.records.store import RunFolder

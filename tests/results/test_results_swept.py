@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 
 from eagle_bench.records.job import Job
 from eagle_bench.results.flatten import flatten
-from eagle_bench.results.swept import (
-    label,
-    slug,
-    sort_jobs,
-    swept_keys,
-)
+from eagle_bench.results.swept import label, slug, sort_jobs, swept_keys
 
 
 def jobs(*configs):

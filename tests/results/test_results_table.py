@@ -9,14 +9,8 @@ import pytest
 from rich.console import Console
 
 from eagle_bench.records.job import Job
-from eagle_bench.results.tables.jobs import (
-    category_table,
-    job_table,
-)
-from eagle_bench.results.tables.render import (
-    TerminalTable,
-    render_markdown,
-)
+from eagle_bench.results.tables.jobs import category_table, job_table
+from eagle_bench.results.tables.render import TerminalTable, render_markdown
 from eagle_bench.results.tables.table import Table
 
 SUMMARY = {

@@ -11,10 +11,7 @@ from omegaconf import OmegaConf
 
 from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.errors import UserError
-from eagle_bench.launch.registry import (
-    CONF,
-    register,
-)
+from eagle_bench.launch.registry import CONF, register
 from eagle_bench.results.trackers.build import TRACKERS, make_tracker
 
 

@@ -20,10 +20,7 @@ from eagle_bench.records.store import RunFolder
 from eagle_bench.results.tables.jobs import job_table
 from eagle_bench.results.trackers import wandb_tracker
 from eagle_bench.results.trackers.build import make_tracker
-from eagle_bench.results.trackers.tracker import (
-    JobRecord,
-    SweepRecord,
-)
+from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord
 
 
 def wandb_runs(folder: Path) -> list[dict]:

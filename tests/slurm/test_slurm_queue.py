@@ -12,10 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 from submitit.slurm.slurm import SlurmJob
 
-from eagle_bench.launch.slurm import (
-    Queue,
-    SlurmCallback,
-)
+from eagle_bench.launch.slurm import Queue, SlurmCallback
 
 LISTED = """\
 7_0|COMPLETED|None

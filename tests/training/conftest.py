@@ -67,10 +67,7 @@ def quick_tokenizer() -> Tokenizer:
 @pytest.fixture(autouse=True, scope="session")
 def few_samples() -> object:
     """Tokenizers and draft vocabularies from few conversations, so that tests are fast."""
-    from eagle_bench.training import (
-        eagle3,
-        target,
-    )
+    from eagle_bench.training import eagle3, target
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(target, "train_tokenizer", lambda size, seed: train_tokenizer(size, seed, 60))

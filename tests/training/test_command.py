@@ -10,14 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import call
 
-from eagle_bench.config.training import (
-    TargetTrainingConfig,
-    TrainConfig,
-)
-from eagle_bench.errors import (
-    RunFailure,
-    UserError,
-)
+from eagle_bench.config.training import TargetTrainingConfig, TrainConfig
+from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.launch.command import hydra_command
 
 BUDGET = 10.0

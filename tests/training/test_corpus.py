@@ -22,10 +22,7 @@ from eagle_bench.training.corpus import (
     tasks,
     write_prompts,
 )
-from eagle_bench.training.tasks import (
-    FAMILIES,
-    make_task,
-)
+from eagle_bench.training.tasks import FAMILIES, make_task
 from eagle_bench.training.tokenizer import as_pretrained
 
 LENGTHS = st.integers(min_value=1, max_value=4)

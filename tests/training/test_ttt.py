@@ -10,15 +10,9 @@ from torch import Tensor
 from eagle_bench.config.training import Eagle3TrainingConfig
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.ttt import (
-    ttt_hidden,
-    use_ttt_attention,
-)
+from eagle_bench.drafters.heads.ttt import ttt_hidden, use_ttt_attention
 from eagle_bench.models.cache import KVCache
-from eagle_bench.training.eagle3 import (
-    draft_vocabulary,
-    ttt_loss,
-)
+from eagle_bench.training.eagle3 import draft_vocabulary, ttt_loss
 
 HIDDEN, VOCAB = 16, 24
 KEPT = torch.tensor([1, 2, 5, 6, 7, 11, 12, 20, 21, 23])

@@ -13,10 +13,7 @@ from eagle_bench.config.decoding import AdaptiveConfig
 from eagle_bench.config.values import AdaptiveRule
 from eagle_bench.decoding.draft import Draft
 from eagle_bench.decoding.methods.grow import grow
-from eagle_bench.decoding.methods.method import (
-    Proposing,
-    Streams,
-)
+from eagle_bench.decoding.methods.method import Proposing, Streams
 from eagle_bench.drafters.drafter import Drafter
 
 

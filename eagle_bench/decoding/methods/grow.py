@@ -7,15 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from eagle_bench.decoding.draft import (
-    Draft,
-    chain_draft,
-    tree_draft,
-)
-from eagle_bench.drafters.drafter import (
-    Drafter,
-    Proposals,
-)
+from eagle_bench.decoding.draft import Draft, chain_draft, tree_draft
+from eagle_bench.drafters.drafter import Drafter, Proposals
 from eagle_bench.drafters.pick import Pick
 
 Stop = Callable[[Tensor], bool]

@@ -11,11 +11,7 @@ import numpy as np
 from eagle_bench.config.values import Proposal
 from eagle_bench.decoding.draft import Draft
 from eagle_bench.drafters.drafter import Drafter
-from eagle_bench.drafters.pick import (
-    Best,
-    Drawn,
-    Pick,
-)
+from eagle_bench.drafters.pick import Best, Drawn, Pick
 from eagle_bench.models.sampling import Sampling
 
 Streams = Sequence[np.random.Generator]

@@ -7,14 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eagle_bench.decoding.draft import (
-    Draft,
-    tree_draft,
-)
-from eagle_bench.decoding.methods.method import (
-    Proposing,
-    Streams,
-)
+from eagle_bench.decoding.draft import Draft, tree_draft
+from eagle_bench.decoding.methods.method import Proposing, Streams
 from eagle_bench.drafters.drafter import Drafter
 
 

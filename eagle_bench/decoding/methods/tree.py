@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from eagle_bench.decoding.draft import Draft
 from eagle_bench.decoding.methods.grow import grow
-from eagle_bench.decoding.methods.method import (
-    Proposing,
-    Streams,
-)
+from eagle_bench.decoding.methods.method import Proposing, Streams
 from eagle_bench.drafters.drafter import Drafter
 
 

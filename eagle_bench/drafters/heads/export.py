@@ -12,15 +12,8 @@ from torch import Tensor
 
 from eagle_bench.drafters.heads.aux_layers import KEY
 from eagle_bench.drafters.heads.config import HeadConfig
-from eagle_bench.drafters.heads.folder import (
-    PICKLE,
-    SAFETENSORS,
-)
-from eagle_bench.drafters.heads.formats import (
-    FORMATS,
-    by_name,
-    format_name,
-)
+from eagle_bench.drafters.heads.folder import PICKLE, SAFETENSORS
+from eagle_bench.drafters.heads.formats import FORMATS, by_name, format_name
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.parse import FLAGS
 from eagle_bench.drafters.heads.weightmap import split

@@ -7,11 +7,7 @@ from torch import Tensor, nn
 
 from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.config import HeadConfig
-from eagle_bench.drafters.heads.layer import (
-    Cache,
-    Layer,
-    RMSNorm,
-)
+from eagle_bench.drafters.heads.layer import Cache, Layer, RMSNorm
 from eagle_bench.drafters.heads.rope import Rope
 
 

@@ -11,14 +11,8 @@ from transformers.activations import ACT2FN
 
 from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.attention import KERNELS
-from eagle_bench.drafters.heads.config import (
-    HeadConfig,
-    MLAConfig,
-)
-from eagle_bench.drafters.heads.rope import (
-    Rope,
-    rotate,
-)
+from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
+from eagle_bench.drafters.heads.rope import Rope, rotate
 
 
 class Cache(Protocol):

@@ -11,43 +11,16 @@ import torch
 from torch import Tensor
 
 from eagle_bench.config.values import Attention
-from eagle_bench.drafters.heads.aux_layers import (
-    AuxLayers,
-    read_aux_layers,
-)
-from eagle_bench.drafters.heads.check import (
-    TargetShape,
-    check_fits,
-    check_is_head,
-    check_tensors,
-)
+from eagle_bench.drafters.heads.aux_layers import AuxLayers, read_aux_layers
+from eagle_bench.drafters.heads.check import TargetShape, check_fits, check_is_head, check_tensors
 from eagle_bench.drafters.heads.config import HeadConfig
-from eagle_bench.drafters.heads.folder import (
-    locate,
-    read_config,
-    read_weights,
-)
-from eagle_bench.drafters.heads.formats import (
-    Format,
-    bare,
-    detect,
-    house_name,
-)
+from eagle_bench.drafters.heads.folder import locate, read_config, read_weights
+from eagle_bench.drafters.heads.formats import Format, bare, detect, house_name
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.parse import (
-    FLAGS,
-    flags_said,
-    parse_config,
-)
+from eagle_bench.drafters.heads.parse import FLAGS, flags_said, parse_config
 from eagle_bench.drafters.heads.report import LoadReport
-from eagle_bench.drafters.heads.vocabulary import (
-    Vocabulary,
-    read_vocabulary,
-)
-from eagle_bench.drafters.heads.weightmap import (
-    join,
-    split,
-)
+from eagle_bench.drafters.heads.vocabulary import Vocabulary, read_vocabulary
+from eagle_bench.drafters.heads.weightmap import join, split
 from eagle_bench.errors import UserError
 
 EMBEDDINGS = "embed_tokens.weight"

@@ -12,11 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from eagle_bench.drafters.heads.config import (
-    HeadConfig,
-    MLAConfig,
-    RopeConfig,
-)
+from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig, RopeConfig
 from eagle_bench.drafters.heads.formats import Format
 from eagle_bench.errors import UserError
 

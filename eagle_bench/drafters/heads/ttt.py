@@ -13,10 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.layer import (
-    GroupedQueryAttention,
-    LatentAttention,
-)
+from eagle_bench.drafters.heads.layer import GroupedQueryAttention, LatentAttention
 
 
 class StepKeys:

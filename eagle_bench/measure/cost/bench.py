@@ -8,25 +8,13 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from eagle_bench.config.decoding import (
-    ChainConfig,
-    DecodingConfig,
-)
+from eagle_bench.config.decoding import ChainConfig, DecodingConfig
 from eagle_bench.config.run import RunConfig
-from eagle_bench.decoding.build import (
-    build_baseline,
-    build_speculative,
-)
+from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.engines.session import Session
-from eagle_bench.machine.clock import (
-    NoPhases,
-    PhaseClock,
-)
-from eagle_bench.measure.cost.outlook import (
-    depths,
-    timed_lengths,
-)
+from eagle_bench.machine.clock import NoPhases, PhaseClock
+from eagle_bench.measure.cost.outlook import depths, timed_lengths
 from eagle_bench.measure.cost.parts import (
     Parts,
     Place,

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eagle_bench.config.decoding import (
-    DecodingConfig,
-)
+from eagle_bench.config.decoding import DecodingConfig
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt
@@ -19,31 +17,13 @@ from eagle_bench.engines.session import Session
 from eagle_bench.figures.frame import BASELINE
 from eagle_bench.measure.cost.bench import Bench
 from eagle_bench.measure.cost.device_speed import cache_file
-from eagle_bench.measure.cost.model import (
-    Costs,
-    advice,
-    gains,
-    oracle_bound,
-)
-from eagle_bench.measure.cost.outlook import (
-    best_depth,
-    break_even,
-    reached,
-)
+from eagle_bench.measure.cost.model import Costs, advice, gains, oracle_bound
+from eagle_bench.measure.cost.outlook import best_depth, break_even, reached
 from eagle_bench.measure.cost.parts import Place
-from eagle_bench.measure.cost.prediction import (
-    Counts,
-    predict,
-)
-from eagle_bench.measure.cost.roofline import (
-    card,
-    roofline,
-)
+from eagle_bench.measure.cost.prediction import Counts, predict
+from eagle_bench.measure.cost.roofline import card, roofline
 from eagle_bench.records.generation import Request
-from eagle_bench.records.rows import (
-    GenerationRow,
-    RoundRow,
-)
+from eagle_bench.records.rows import GenerationRow, RoundRow
 
 PROMPTS = 6
 

@@ -7,14 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from eagle_bench.config.decoding import (
-    DecodingConfig,
-)
-from eagle_bench.measure.cost.model import (
-    Costs,
-    best_length,
-    measured_tau,
-)
+from eagle_bench.config.decoding import DecodingConfig
+from eagle_bench.measure.cost.model import Costs, best_length, measured_tau
 
 LONGEST = 8
 """Chains are timed and predicted up to this length, whatever the run's own."""

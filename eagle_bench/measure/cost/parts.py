@@ -19,18 +19,10 @@ from scipy.stats import trim_mean
 
 from eagle_bench.decoding.draft import chain_draft
 from eagle_bench.decoding.loop import Decoder
-from eagle_bench.machine.clock import (
-    BETWEEN,
-    NoPhases,
-    PhaseClock,
-    synchronizer,
-)
+from eagle_bench.machine.clock import BETWEEN, NoPhases, PhaseClock, synchronizer
 from eagle_bench.models.mask import attention_mask
 from eagle_bench.models.target import Target
-from eagle_bench.records.generation import (
-    Generation,
-    Request,
-)
+from eagle_bench.records.generation import Generation, Request
 
 VERIFIED = (1, 2, 3, 4, 5, 6, 8, 9, 12, 16, 17, 24, 25, 32, 48, 64)
 REHEARSED_TOKENS = 40

@@ -6,14 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eagle_bench.measure.cost.model import (
-    Costs,
-    residual,
-)
-from eagle_bench.measure.cost.parts import (
-    Parts,
-    Sample,
-)
+from eagle_bench.measure.cost.model import Costs, residual
+from eagle_bench.measure.cost.parts import Parts, Sample
 
 
 @dataclass(frozen=True)

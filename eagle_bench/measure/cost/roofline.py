@@ -10,11 +10,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from eagle_bench.measure.cost.device_speed import (
-    DeviceSpeed,
-    device_name,
-    device_speed,
-)
+from eagle_bench.measure.cost.device_speed import DeviceSpeed, device_name, device_speed
 from eagle_bench.models.target import Target
 
 SHOWN = (1, 2, 5, 9, 17, 33, 64)

@@ -16,17 +16,9 @@ import torch
 from eagle_bench.config.pair import DistributionConfig
 from eagle_bench.config.values import plain
 from eagle_bench.data.chat import opening
-from eagle_bench.decoding.build import (
-    build_baseline,
-    build_speculative,
-    sampling_of,
-)
+from eagle_bench.decoding.build import build_baseline, build_speculative, sampling_of
 from eagle_bench.engines.session import Loader
-from eagle_bench.engines.setup import (
-    Listener,
-    chosen_prompts,
-    prepare,
-)
+from eagle_bench.engines.setup import Listener, chosen_prompts, prepare
 from eagle_bench.errors import UserError
 from eagle_bench.figures.goodness import (
     ArmCheck,

@@ -6,15 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eagle_bench.config.pair import (
-    ProxyConfig,
-    Text,
-)
+from eagle_bench.config.pair import ProxyConfig, Text
 from eagle_bench.data.chat import opening
-from eagle_bench.data.prompt import (
-    Prompt,
-    PromptSet,
-)
+from eagle_bench.data.prompt import Prompt, PromptSet
 from eagle_bench.decoding.build import plain_greedy
 from eagle_bench.engines.session import Session
 from eagle_bench.errors import UserError

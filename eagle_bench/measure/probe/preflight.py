@@ -22,15 +22,9 @@ from eagle_bench.config.values import Attention
 from eagle_bench.data.chat import opening
 from eagle_bench.decoding.build import plain_greedy
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.ttt import (
-    ttt_hidden,
-    use_ttt_attention,
-)
+from eagle_bench.drafters.heads.ttt import ttt_hidden, use_ttt_attention
 from eagle_bench.engines.setup import Listener, Setup
-from eagle_bench.measure.probe.readings import (
-    Reading,
-    readings,
-)
+from eagle_bench.measure.probe.readings import Reading, readings
 from eagle_bench.models.read import read
 from eagle_bench.models.target import Target
 from eagle_bench.records.generation import Request

@@ -10,41 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from eagle_bench.config.pair import (
-    ProxyConfig,
-    Text,
-)
+from eagle_bench.config.pair import ProxyConfig, Text
 from eagle_bench.config.values import plain
 from eagle_bench.decoding.build import build_speculative
 from eagle_bench.drafters.draft_model import DraftModelDrafter
 from eagle_bench.drafters.eagle3 import Eagle3Drafter
-from eagle_bench.engines.session import (
-    Loader,
-    Session,
-)
-from eagle_bench.engines.setup import (
-    Listener,
-    chosen_prompts,
-    prepare,
-)
+from eagle_bench.engines.session import Loader, Session
+from eagle_bench.engines.setup import Listener, chosen_prompts, prepare
 from eagle_bench.errors import UserError
 from eagle_bench.figures.judged import Forced, Passage
-from eagle_bench.figures.proxy import (
-    ProxyResult,
-    Sample,
-    TokenRow,
-    compare,
-)
+from eagle_bench.figures.proxy import ProxyResult, Sample, TokenRow, compare
 from eagle_bench.figures.statistics import Sampling
-from eagle_bench.measure.probe.passages import (
-    Passages,
-    make_passages,
-)
+from eagle_bench.measure.probe.passages import Passages, make_passages
 from eagle_bench.measure.probe.preflight import ask_head
-from eagle_bench.measure.probe.teacher_forced import (
-    force,
-    speaker,
-)
+from eagle_bench.measure.probe.teacher_forced import force, speaker
 from eagle_bench.records.generation import Request
 
 

@@ -6,20 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from eagle_bench.records.job import (
-    BASELINE,
-    Job,
-)
-from eagle_bench.results.charts.png import (
-    Bar,
-    BarChart,
-    draw_bars,
-)
-from eagle_bench.results.charts.style import (
-    COLOURS,
-    MUTED,
-    canvas,
-)
+from eagle_bench.records.job import BASELINE, Job
+from eagle_bench.results.charts.png import Bar, BarChart, draw_bars
+from eagle_bench.results.charts.style import COLOURS, MUTED, canvas
 from eagle_bench.results.swept import (
     GEN_LEN,
     label,

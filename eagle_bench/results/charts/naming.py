@@ -8,12 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eagle_bench.records.job import Job
-from eagle_bench.results.swept import (
-    GEN_LEN,
-    label,
-    settings,
-    value_text,
-)
+from eagle_bench.results.swept import GEN_LEN, label, settings, value_text
 
 
 def setting(job: Job, key: str) -> object:

@@ -7,14 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eagle_bench.results.charts.style import (
-    COLOURS,
-    INK,
-    MUTED,
-    canvas,
-    label_ticks,
-    width_for,
-)
+from eagle_bench.results.charts.style import COLOURS, INK, MUTED, canvas, label_ticks, width_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,10 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from eagle_bench.records.job import (
-    BASELINE,
-    Job,
-)
+from eagle_bench.records.job import BASELINE, Job
 from eagle_bench.results.charts.naming import (
     distinct_names,
     job_name,
@@ -20,11 +17,7 @@ from eagle_bench.results.charts.naming import (
 from eagle_bench.results.charts.png import Bar
 from eagle_bench.results.charts.svg import Chart
 from eagle_bench.results.derived import SPEEDUP
-from eagle_bench.results.swept import (
-    GEN_LEN,
-    label,
-    sort_jobs,
-)
+from eagle_bench.results.swept import GEN_LEN, label, sort_jobs
 
 MAX_SERIES = 7
 MIN_LINE_PLACES = 3

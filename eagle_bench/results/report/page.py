@@ -21,23 +21,10 @@ from eagle_bench.results.charts.sweep import sweep_charts
 from eagle_bench.results.flatten import flatten
 from eagle_bench.results.report.definitions import DEFINITIONS
 from eagle_bench.results.report.pieces import decoder
-from eagle_bench.results.report.samples import (
-    Samples,
-    choose,
-)
-from eagle_bench.results.report.words import (
-    job_words,
-    sweep_words,
-)
-from eagle_bench.results.swept import (
-    GEN_LEN,
-    sort_jobs,
-    swept_keys,
-)
-from eagle_bench.results.tables.jobs import (
-    category_table,
-    job_table,
-)
+from eagle_bench.results.report.samples import Samples, choose
+from eagle_bench.results.report.words import job_words, sweep_words
+from eagle_bench.results.swept import GEN_LEN, sort_jobs, swept_keys
+from eagle_bench.results.tables.jobs import category_table, job_table
 from eagle_bench.results.tables.table import Table
 
 RUN_SAMPLES = 3

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from eagle_bench.figures.frame import frame
 from eagle_bench.figures.pairing import pair
 from eagle_bench.records.rows import GenerationRow
-from eagle_bench.results.report.pieces import (
-    Decode,
-    split,
-)
+from eagle_bench.results.report.pieces import Decode, split
 
 FIRST = "first"
 ACCEPTED = "accepted"

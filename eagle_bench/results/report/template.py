@@ -7,10 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from eagle_bench.results.charts.svg import (
-    bars_view,
-    lines_view,
-)
+from eagle_bench.results.charts.svg import bars_view, lines_view
 
 HERE = Path(__file__).parent
 

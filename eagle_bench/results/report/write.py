@@ -7,10 +7,7 @@ from pathlib import Path
 from eagle_bench.records.atomic import write_text
 from eagle_bench.records.find import find_jobs
 from eagle_bench.results.derived import derived_figures
-from eagle_bench.results.report.page import (
-    Page,
-    build_page,
-)
+from eagle_bench.results.report.page import Page, build_page
 from eagle_bench.results.report.template import fill
 
 REPORT_FILE = "report.html"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from eagle_bench.figures.goodness import DistributionResult
-from eagle_bench.results.tables.table import (
-    Row,
-    Table,
-)
+from eagle_bench.results.tables.table import Row, Table
 
 COLUMNS = (
     "Arm",

@@ -9,22 +9,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from eagle_bench.figures.proxy import (
-    Figure,
-    ProxyFigures,
-    ProxyResult,
-    Sample,
-    TokenRow,
-)
-from eagle_bench.results.tables.render import (
-    LOG_WIDTH,
-    print_table,
-)
-from eagle_bench.results.tables.table import (
-    NONE,
-    Row,
-    Table,
-)
+from eagle_bench.figures.proxy import Figure, ProxyFigures, ProxyResult, Sample, TokenRow
+from eagle_bench.results.tables.render import LOG_WIDTH, print_table
+from eagle_bench.results.tables.table import NONE, Row, Table
 
 MISS = "✗"
 POSITION_COLUMNS = (

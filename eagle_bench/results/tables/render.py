@@ -11,11 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from eagle_bench.records.job import Job
-from eagle_bench.results.tables.jobs import (
-    REMARKS,
-    category_table,
-    job_table,
-)
+from eagle_bench.results.tables.jobs import REMARKS, category_table, job_table
 from eagle_bench.results.tables.table import Table
 
 LOG_WIDTH = 200

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eagle_bench.records.job import (
-    BASELINE,
-    Job,
-)
+from eagle_bench.records.job import BASELINE, Job
 from eagle_bench.results.flatten import flatten
-from eagle_bench.results.swept import (
-    settings,
-    value_text,
-)
+from eagle_bench.results.swept import settings, value_text
 
 STEP = "gen_len"
 PREFIX = "speed/"

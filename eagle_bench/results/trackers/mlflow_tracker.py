@@ -12,17 +12,8 @@ from eagle_bench.records.scrub import scrub
 from eagle_bench.results.flatten import flatten
 from eagle_bench.results.tables.render import render_markdown
 from eagle_bench.results.tables.table import Table
-from eagle_bench.results.trackers.curves import (
-    STEP,
-    curve_point,
-    numbers,
-    run_name,
-)
-from eagle_bench.results.trackers.tracker import (
-    JobRecord,
-    Say,
-    SweepRecord,
-)
+from eagle_bench.results.trackers.curves import STEP, curve_point, numbers, run_name
+from eagle_bench.results.trackers.tracker import JobRecord, Say, SweepRecord
 
 try:
     import mlflow

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from eagle_bench.results.trackers.tracker import (
-    JobRecord,
-    SweepRecord,
-)
+from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord
 
 
 class NoTracker:

@@ -14,27 +14,12 @@ from typing import Any, Literal, cast
 import wandb
 
 from eagle_bench.config.tracker import TrackerConfig
-from eagle_bench.records.job import (
-    RESULT_FILE,
-    Job,
-)
-from eagle_bench.records.rowfiles import (
-    GENERATIONS_PARQUET,
-    ROUNDS_PARQUET,
-)
+from eagle_bench.records.job import RESULT_FILE, Job
+from eagle_bench.records.rowfiles import GENERATIONS_PARQUET, ROUNDS_PARQUET
 from eagle_bench.records.scrub import scrub
 from eagle_bench.results.tables.table import Table
-from eagle_bench.results.trackers.curves import (
-    PREFIX,
-    STEP,
-    curve_point,
-    run_name,
-)
-from eagle_bench.results.trackers.tracker import (
-    JobRecord,
-    Say,
-    SweepRecord,
-)
+from eagle_bench.results.trackers.curves import PREFIX, STEP, curve_point, run_name
+from eagle_bench.results.trackers.tracker import JobRecord, Say, SweepRecord
 
 Mode = Literal["online", "offline", "disabled"]
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from eagle_bench.errors import UserError
-from eagle_bench.results.trackers.curves import (
-    PREFIX,
-    STEP,
-)
+from eagle_bench.results.trackers.curves import PREFIX, STEP
 
 try:
     import wandb_workspaces.reports.v2 as wr

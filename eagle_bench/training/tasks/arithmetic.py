@@ -4,12 +4,7 @@ import random
 import re
 
 from eagle_bench.training.tasks.task import Task
-from eagle_bench.training.tasks.words import (
-    ITEMS,
-    NAMES,
-    plural,
-    pronoun,
-)
+from eagle_bench.training.tasks.words import ITEMS, NAMES, plural, pronoun
 
 LIMIT = 200
 LEADS = (

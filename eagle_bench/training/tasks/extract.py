@@ -3,10 +3,7 @@
 import json
 import random
 
-from eagle_bench.training.tasks.records import (
-    KINDS,
-    listed,
-)
+from eagle_bench.training.tasks.records import KINDS, listed
 from eagle_bench.training.tasks.task import Task
 
 PROMPTS = (

@@ -3,13 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from eagle_bench.training.tasks.words import (
-    COLORS,
-    DAYS,
-    ITEMS,
-    NAMES,
-    PLACES,
-)
+from eagle_bench.training.tasks.words import COLORS, DAYS, ITEMS, NAMES, PLACES
 
 Record = dict[str, str | int]
 

@@ -4,15 +4,7 @@ import random
 import re
 
 from eagle_bench.training.tasks.task import Task
-from eagle_bench.training.tasks.words import (
-    BOYS,
-    COLORS,
-    DAYS,
-    GIRLS,
-    ITEMS,
-    PLACES,
-    pronoun,
-)
+from eagle_bench.training.tasks.words import BOYS, COLORS, DAYS, GIRLS, ITEMS, PLACES, pronoun
 
 PAST = {
     "walks": "walked",

@@ -4,12 +4,7 @@ import random
 import re
 
 from eagle_bench.training.tasks.task import Task
-from eagle_bench.training.tasks.words import (
-    DAYS,
-    ITEMS,
-    MONTHS,
-    NAMES,
-)
+from eagle_bench.training.tasks.words import DAYS, ITEMS, MONTHS, NAMES
 
 LENGTHS = ((6, 16), (17, 45), (60, 120), (60, 120))
 COUNT = (

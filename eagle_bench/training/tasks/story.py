@@ -5,13 +5,7 @@ import re
 
 from eagle_bench.training.tasks.facts import ANIMALS
 from eagle_bench.training.tasks.task import Task
-from eagle_bench.training.tasks.words import (
-    COLORS,
-    ITEMS,
-    NAMES,
-    PLACES,
-    pronoun,
-)
+from eagle_bench.training.tasks.words import COLORS, ITEMS, NAMES, PLACES, pronoun
 
 PROMPTS = (
     "Write a story about {hero}, a {item} and the {place}. It takes {days} days.",

@@ -2,17 +2,9 @@
 
 import random
 
-from eagle_bench.training.tasks.records import (
-    KINDS,
-    Record,
-    listed,
-)
+from eagle_bench.training.tasks.records import KINDS, Record, listed
 from eagle_bench.training.tasks.task import Task
-from eagle_bench.training.tasks.words import (
-    DAYS,
-    NAMES,
-    PLACES,
-)
+from eagle_bench.training.tasks.words import DAYS, NAMES, PLACES
 
 PROMPTS = (
     "Make a table with the columns {keys}. {text}",
