@@ -195,6 +195,7 @@ class Decoder:
                 nodes=verdict.drafted,
                 accepted=verdict.accepted,
                 phases_s=lap,
+                ended_s=now_s,
             )
         )
         row.root = verdict.tokens[-1]

@@ -68,14 +68,22 @@ class Uncached(ABC):
         generation.started_s = time.perf_counter()
         for each in self.iterations(request.tokens):
             generation.target_calls += each.target_calls
-            if each.drafted is not None:
-                position = len(generation.tokens)
-                generation.rounds.append(
-                    Round(position, each.context_len, each.drafted, each.drafted, each.accepted)
-                )
+            position = len(generation.tokens)
             done = generation.emit(each.tokens, self.eos_ids)
-            generation.wall_s = time.perf_counter() - generation.started_s
+            now_s = time.perf_counter()
+            generation.wall_s = now_s - generation.started_s
             generation.prefill_s = generation.prefill_s or generation.wall_s
+            if each.drafted is not None:
+                generation.rounds.append(
+                    Round(
+                        position,
+                        each.context_len,
+                        each.drafted,
+                        each.drafted,
+                        each.accepted,
+                        ended_s=now_s,
+                    )
+                )
             if done:
                 break
         generation.draft_calls = self.drafter.calls - calls_before

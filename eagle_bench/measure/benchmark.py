@@ -124,7 +124,10 @@ class Benchmark:
             shares = shares_j(joules, [len(generation.tokens) for generation in spoken])
             for prompt, generation, energy_j in zip(speaking, spoken, shares, strict=True):
                 row = self._row(prompt, turn, arm, block, generation, peak_bytes, energy_j)
-                report(row, _round_rows(row, generation))
+                rounds = round_rows(
+                    generation, prompt_id=prompt.id, turn=turn, arm=arm.name, repeat=block.repeat
+                )
+                report(row, rounds)
                 answer = self.session.chat.decode(generation.tokens)
                 histories[prompt.id].append({"role": "assistant", "content": answer})
 
@@ -181,11 +184,3 @@ class Benchmark:
             order=int(block.baseline_first is (arm is self.speculative)),
             started_s=generation.started_s,
         )
-
-
-def _round_rows(row: GenerationRow, generation: Generation) -> list[RoundRow]:
-    if not row.rounds:
-        return []
-    return round_rows(
-        generation, prompt_id=row.prompt_id, turn=row.turn, arm=row.arm, repeat=row.repeat
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 
@@ -18,7 +19,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Round:
-    """One draft-verify round of one row; `position` counts emitted tokens before it."""
+    """One draft-verify round of one row; `position` counts emitted tokens before it.
+
+    `ended_s` is on the clock of the generation's `started_s`.
+    """
 
     position: int
     context_len: int
@@ -26,6 +30,7 @@ class Round:
     nodes: int
     accepted: int
     phases_s: dict[str, float] = field(default_factory=dict)
+    ended_s: float = field(default=0.0, compare=False)
 
 
 @dataclass
@@ -46,6 +51,15 @@ class Generation:
     @property
     def accept_lengths(self) -> list[int]:
         return [each.accepted for each in self.rounds]
+
+    @property
+    def round_seconds(self) -> list[float]:
+        """Seconds of each round, from the end of the one before it; of the first from the first
+        token, or from the start where the round itself gave that."""
+        moments = [self.started_s + self.prefill_s, *(each.ended_s for each in self.rounds)]
+        if self.rounds and self.rounds[0].position == 0:
+            moments[0] = self.started_s
+        return [end_s - begin_s for begin_s, end_s in pairwise(moments)]
 
     def emit(self, tokens: list[int], eos_ids: frozenset[int]) -> bool:
         """Append up to EOS or `gen_len`, count what is cut off; whether this was the end."""

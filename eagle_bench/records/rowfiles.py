@@ -79,7 +79,7 @@ def rounds_frame(rows: Sequence[RoundRow]) -> pd.DataFrame:
         flat.append(record | {PHASE_PREFIX + phase: s for phase, s in phases.items()})
     names = [f.name for f in fields(RoundRow) if f.name != "phases_s"]
     phases = sorted({name for record in flat for name in record if name not in names})
-    return pd.DataFrame(flat, columns=names + phases)
+    return pd.DataFrame(flat, columns=names + phases).astype({"seconds": "float64"})
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
@@ -116,4 +116,9 @@ def _round_row(record: dict[Any, Any]) -> RoundRow:
         for name in list(record)
         if name.startswith(PHASE_PREFIX)
     }
-    return RoundRow(**record, phases_s={k: s for k, s in phases.items() if pd.notna(s)})
+    seconds = record.pop("seconds", None)
+    return RoundRow(
+        **record,
+        phases_s={k: s for k, s in phases.items() if pd.notna(s)},
+        seconds=seconds if pd.notna(seconds) else None,
+    )

@@ -45,7 +45,12 @@ class GenerationRow:
 
 @dataclass
 class RoundRow:
-    """One draft-verify round. Phase seconds are filled by the instrumented run only."""
+    """One draft-verify round; the baseline's drafts nothing. Phase seconds are filled by the
+    instrumented run only.
+
+    `seconds` are those of `Generation.round_seconds`, on the host's clock; None in rows that
+    were written before rounds carried them.
+    """
 
     prompt_id: str
     turn: int
@@ -58,6 +63,7 @@ class RoundRow:
     nodes: int
     accepted: int
     phases_s: dict[str, float] = field(default_factory=dict)
+    seconds: float | None = None
 
 
 def round_rows(
@@ -77,6 +83,9 @@ def round_rows(
             nodes=each.nodes,
             accepted=each.accepted,
             phases_s=each.phases_s,
+            seconds=seconds,
         )
-        for index, each in enumerate(generation.rounds)
+        for index, (each, seconds) in enumerate(
+            zip(generation.rounds, generation.round_seconds, strict=True)
+        )
     ]

@@ -20,7 +20,7 @@ import pandas as pd
 
 from eagle_bench.measure.cost.model import iid_tau
 from eagle_bench.records.find import find_jobs
-from eagle_bench.records.job import Job
+from eagle_bench.records.job import BASELINE, Job
 from eagle_bench.records.rowfiles import read_rounds, rounds_frame
 from eagle_bench.results.charts.style import COLOURS, canvas
 
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 
 def compare(job: Job) -> dict[str, Any]:
     """Measured and predicted figures of one job with a chain."""
-    rounds = rounds_frame(read_rounds(job.folder)[0])
+    rounds = rounds_frame([each for each in read_rounds(job.folder)[0] if each.arm != BASELINE])
     verified = rounds.accepted + (rounds.accepted < rounds.depth)
     alpha = rounds.accepted.sum() / verified.sum()
     drafter = job.config["drafter"]

@@ -17,6 +17,7 @@ import pytest
 from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.records import atomic
 from eagle_bench.records.identity import config_hash
+from eagle_bench.records.rowfiles import read_rounds, rounds_frame, write_parquet
 from eagle_bench.records.store import RunFolder
 
 WRITER = """
@@ -98,6 +99,15 @@ def test_finish_writes_every_file_of_the_metrics_page(tmp_path, finish, simulati
     assert not (tmp_path / "rounds.jsonl").exists()
     with RunFolder(tmp_path) as run:
         assert run.read_rounds() == rounds
+
+
+def test_rounds_written_before_they_carried_seconds_are_read(tmp_path, simulation):
+    rounds = [replace(each, seconds=0.25) for each in simulation(prompts=1).rows()[1]]
+    path = tmp_path / "rounds.parquet"
+    write_parquet(rounds_frame(rounds), path)
+    assert read_rounds(tmp_path) == (rounds, [])
+    pd.read_parquet(path).drop(columns="seconds").to_parquet(path)
+    assert read_rounds(tmp_path) == ([replace(each, seconds=None) for each in rounds], [])
 
 
 def test_a_generation_measured_twice_counts_once(tmp_path, simulation, config):

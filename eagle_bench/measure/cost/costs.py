@@ -74,7 +74,8 @@ def measure_costs(
         return {"prompts": 0, "method": None, "notes": ["No output has a second token to time."]}
     spoken = [row for row in rows if row.arm != BASELINE]
     accepted = [length for row in spoken for length in row.accept_lengths]
-    deepest = max((each.depth for each in rounds), default=0)
+    drafted = [each for each in rounds if each.arm != BASELINE]
+    deepest = max((each.depth for each in drafted), default=0)
     bench = Bench(config, session, deepest, max(accepted, default=0))
     for number, place in enumerate(places):
         bench.visit(place, turned=number % 2 == 1)
@@ -91,7 +92,7 @@ def measure_costs(
         if config.decoding.depth_key and not config.decoding.is_tree
         else bench.mean_round_s(bench.chains)
     )
-    nodes = fmean(each.nodes for each in rounds)
+    nodes = fmean(each.nodes for each in drafted)
     return found | {
         "method": spoken[0].arm,
         **prediction.plain(),
