@@ -29,7 +29,10 @@ def job_words(job: Job) -> list[str]:
 
 
 def sweep_words(jobs: Sequence[Job], keys: Sequence[str]) -> list[str]:
-    """What a sweep found: its jobs, its best and worst speedup, its outputs."""
+    """What a sweep found: the range of its speedups, its jobs, its outputs.
+
+    The range comes first: the best of several jobs alone promises more than any of them holds.
+    """
     states = Counter(job.status for job in jobs)
     parts = [f"{states[state]} {state}" for state in ("complete", "failed", "missing")]
     told = [part for part in parts if not part.startswith("0 ")]
@@ -42,11 +45,7 @@ def sweep_words(jobs: Sequence[Job], keys: Sequence[str]) -> list[str]:
     if not ranked:
         return [counted, "None of them has a speedup to report."]
     best, worst = ranked[0], ranked[-1]
-    words = [f"The best speedup is {_speedup(best)} at {job_name(best, keys)}.", counted]
-    if len(ranked) > 1:
-        words.append(
-            f"The worst is {_speedup(worst)} at {job_name(worst, keys)}; {_overlap(best, worst)}."
-        )
+    words = [_range_words(best, worst, keys), counted]
     if best.speculative.get("calls_per_token") is not None:
         words.append(f"At the best one, {_lowered(_cost_words(best))}")
     inexact = [
@@ -118,6 +117,15 @@ def _cost_words(job: Job) -> str:
     words += f" instead of {baseline:.2f}" if baseline is not None else ""
     words += f"; a verification round gave {_number(tau)} tokens"
     return words + (f" and accepted {rate:.1%} of the drafted ones." if rate is not None else ".")
+
+
+def _range_words(best: Job, worst: Job, keys: Sequence[str]) -> str:
+    """The worst and the best speedup, each with its interval and its settings."""
+    top = f"{_speedup(best)} at {job_name(best, keys)}"
+    if best is worst:
+        return f"The speedup is {top}."
+    bottom = f"{_speedup(worst)} at {job_name(worst, keys)}"
+    return f"The speedup goes from {bottom} to {top}; {_overlap(best, worst)}."
 
 
 def _overlap(best: Job, worst: Job) -> str:
