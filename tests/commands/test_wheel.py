@@ -47,5 +47,13 @@ def test_the_wheel_holds_every_setting_and_asset(installed: Path) -> None:
         (ROOT / "conf", package / "conf"),
         (ROOT / "eagle_bench" / "assets", package / "assets"),
     ):
-        wanted = {str(file.relative_to(source)) for file in source.rglob("*") if file.is_file()}
-        assert wanted == {str(file.relative_to(copy)) for file in copy.rglob("*") if file.is_file()}
+        wanted = {
+            str(file.relative_to(source))
+            for file in source.rglob("*")
+            if file.is_file() and file.suffix != ".pyc"
+        }
+        assert wanted == {
+            str(file.relative_to(copy))
+            for file in copy.rglob("*")
+            if file.is_file() and file.suffix != ".pyc"
+        }
