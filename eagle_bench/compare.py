@@ -2,7 +2,8 @@
 
 The figures are speedup, throughput_tok_s, calls_per_token, tau, acceptance_rate (all of the
 speculative arm) and baseline_tok_s. A and B are runs, or sweeps whose jobs are matched by
-their swept settings; only prompts that both have count.
+their swept settings; only prompts that both have count. A job that cannot be compared is named,
+and fails every gate.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from eagle_bench.errors import in_a_sentence
 from eagle_bench.figures.statistics import Interval
-from eagle_bench.results.compare import FIGURES, Comparison, compare
+from eagle_bench.results.compare import FIGURES, Compared, Comparison, compare
 from eagle_bench.results.gate import Gate, parse_gate
 from eagle_bench.results.tables.render import print_table
 from eagle_bench.results.tables.table import NONE, Row, Table
@@ -29,13 +30,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the comparison; 1 when a `--fail-if` holds, 2 for a mistake of the user."""
     arguments = _parser().parse_args(argv)
     gates = [parse_gate(expression, FIGURES) for expression in arguments.fail_if]
-    comparisons = compare(arguments.a, arguments.b)
-    failures = [sentence for one in comparisons for sentence in _failures(one, gates)]
+    compared = compare(arguments.a, arguments.b)
+    failures = [sentence for one in compared.comparisons for sentence in _failures(one, gates)]
+    if gates:
+        failures += [f"not compared: {gap}" for gap in compared.gaps]
     if arguments.json:
-        print(json.dumps(_document(comparisons, failures)))
+        print(json.dumps(_document(compared, failures)))
     else:
-        for comparison in comparisons:
+        for comparison in compared.comparisons:
             print_table(comparison_table(comparison))
+    for gap in compared.gaps if not gates else ():
+        print(f"not compared: {gap}", file=sys.stderr)
     for sentence in failures:
         print(f"failed: {sentence}", file=sys.stderr)
     return 1 if failures else 0
@@ -52,13 +57,13 @@ def _failures(comparison: Comparison, gates: Sequence[Gate]) -> list[str]:
     return found
 
 
-def _document(comparisons: Sequence[Comparison], failures: Sequence[str]) -> dict[str, object]:
+def _document(compared: Compared, failures: Sequence[str]) -> dict[str, object]:
     documents = []
-    for comparison in comparisons:
+    for comparison in compared.comparisons:
         document = asdict(comparison) | {"a": str(comparison.a), "b": str(comparison.b)}
         changes = {change.pop("figure"): change for change in document.pop("changes")}
         documents.append(document | {"figures": changes})
-    return {"comparisons": documents, "failed": list(failures)}
+    return {"comparisons": documents, "gaps": compared.gaps, "failed": list(failures)}
 
 
 def comparison_table(comparison: Comparison) -> Table:

@@ -26,6 +26,12 @@ class Found:
     jobs: list[Job]
     skipped: list[str]
 
+    @property
+    def gaps(self) -> list[str]:
+        """One sentence per job that has no figures: skipped, failed or missing."""
+        unfinished = [job for job in self.jobs if not job.complete]
+        return [*self.skipped, *(f"{job.folder} {job.status}: {job.reason}" for job in unfinished)]
+
 
 def find_jobs(folders: Sequence[Path | str]) -> Found:
     """Read every job at or under `folders`, each once, in the order of their paths.

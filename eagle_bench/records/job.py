@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eagle_bench.records.shape import SHAPES, misfit
+
 SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
 BASELINE = "baseline"
@@ -91,15 +93,18 @@ def read_job(folder: Path) -> Job:
             f"{path} has schema_version {document['schema_version']}, this eagle_bench reads "
             f"{SCHEMA_VERSION}: run the job again, or read it with the version that wrote it"
         )
-    try:
-        return Job(
-            folder=folder,
-            status=document["status"],
-            reason=document.get("reason"),
-            config=document["config"],
-            summary=document.get("summary") or {},
-            provenance=document["provenance"],
-            config_hash=document.get("config_hash"),
-        )
-    except KeyError as error:
-        raise UnreadableResult(f"{path} is incomplete: it has no {error}") from error
+    status = str(document.get("status"))
+    if status not in SHAPES:
+        raise UnreadableResult(f"{path} has the status {status}, neither {' nor '.join(SHAPES)}")
+    fault = misfit(document, SHAPES[status], RESULT_FILE)
+    if fault:
+        raise UnreadableResult(f"{path} has wrong values: {fault}")
+    return Job(
+        folder=folder,
+        status=status,
+        reason=document.get("reason"),
+        config=document["config"],
+        summary=document.get("summary") or {},
+        provenance=document["provenance"],
+        config_hash=document.get("config_hash"),
+    )

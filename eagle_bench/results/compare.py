@@ -25,7 +25,7 @@ from eagle_bench.figures.statistics import (
 )
 from eagle_bench.figures.summary import RATIOS, SPECULATIVE_RATIOS
 from eagle_bench.figures.tau import RATIOS as TAU_RATIOS
-from eagle_bench.records.find import find_jobs
+from eagle_bench.records.find import Found, find_jobs
 from eagle_bench.records.job import Job
 from eagle_bench.records.rowfiles import read_generations
 from eagle_bench.results.swept import settings, swept_keys, value_text
@@ -84,7 +84,15 @@ class Comparison:
     changes: tuple[Change, ...]
 
 
-def compare(a: Path | str, b: Path | str) -> list[Comparison]:
+@dataclass(frozen=True)
+class Compared:
+    """The jobs that could be compared, and a sentence per job of either side that could not."""
+
+    comparisons: list[Comparison]
+    gaps: list[str]
+
+
+def compare(a: Path | str, b: Path | str) -> Compared:
     """Compare two runs, or the jobs of two sweeps that have the same swept settings.
 
     Raises
@@ -92,18 +100,26 @@ def compare(a: Path | str, b: Path | str) -> list[Comparison]:
     UserError
         A side has no complete job, or the two have no job or no prompt in common.
     """
-    return [_compare_jobs(name, *jobs) for name, *jobs in _matched(Path(a), Path(b))]
+    a, b = Path(a), Path(b)
+    found_a, found_b = find_jobs([a]), find_jobs([b])
+    matched, alone = _matched((a, found_a), (b, found_b))
+    comparisons = [_compare_jobs(name, *jobs) for name, *jobs in matched]
+    return Compared(comparisons, [*found_a.gaps, *found_b.gaps, *alone])
 
 
-def _matched(a: Path, b: Path) -> list[tuple[str, Job, Job]]:
+def _matched(*found: tuple[Path, Found]) -> tuple[list[tuple[str, Job, Job]], list[str]]:
+    """The pairs of complete jobs, and a sentence per complete job that has no counterpart."""
+    a, b = (folder for folder, _ in found)
     sides = []
-    for folder in (a, b):
-        jobs = [job for job in find_jobs([folder]).jobs if job.complete]
+    for folder, each in found:
+        jobs = [job for job in each.jobs if job.complete]
         if not jobs:
-            raise UserError(f"There is no complete result under {folder} to compare.")
+            raise UserError(
+                f"There is no complete result under {folder} to compare: {'; '.join(each.gaps)}."
+            )
         sides.append(jobs)
     if len(sides[0]) == len(sides[1]) == 1:
-        return [("", sides[0][0], sides[1][0])]
+        return [("", sides[0][0], sides[1][0])], []
     keys = list(dict.fromkeys(key for jobs in sides for key in swept_keys(jobs)))
     named_a, named_b = ({_point(job, keys): job for job in jobs} for jobs in sides)
     shared = [point for point in named_a if point in named_b]
@@ -111,7 +127,13 @@ def _matched(a: Path, b: Path) -> list[tuple[str, Job, Job]]:
         raise UserError(
             f"{a} and {b} have no job in common: none agrees in {', '.join(keys) or 'settings'}."
         )
-    return [(point, named_a[point], named_b[point]) for point in shared]
+    alone = [
+        f"{job.folder} has no complete counterpart under {other}"
+        for named, others, other in ((named_a, named_b, b), (named_b, named_a, a))
+        for point, job in named.items()
+        if point not in others
+    ]
+    return [(point, named_a[point], named_b[point]) for point in shared], alone
 
 
 def _point(job: Job, keys: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ def changes(comparison):
 
 def test_figures_are_those_of_the_summaries(pair):
     a, b = pair
-    (comparison,) = compare(a.folder, b.folder)
+    (comparison,) = compare(a.folder, b.folder).comparisons
     found = changes(comparison)
     assert comparison.prompts == 20
     for side, job in (("a", a), ("b", b)):
@@ -41,7 +41,7 @@ def test_figures_are_those_of_the_summaries(pair):
 
 def test_pairing_removes_what_both_share(pair):
     """Same acceptance in both: the counts cannot differ, whatever the prompts."""
-    (comparison,) = compare(*(job.folder for job in pair))
+    (comparison,) = compare(*(job.folder for job in pair)).comparisons
     for figure in ("calls_per_token", "tau", "acceptance_rate"):
         change = changes(comparison)[figure]
         assert change.ratio == change.ratio_interval.low == change.ratio_interval.high == 1.0
@@ -50,7 +50,7 @@ def test_pairing_removes_what_both_share(pair):
 def test_only_shared_prompts_count(tmp_path, finish, simulation):
     finish(tmp_path / "a", simulation(prompts=6))
     finish(tmp_path / "b", simulation(prompts=9))
-    (comparison,) = compare(tmp_path / "a", tmp_path / "b")
+    (comparison,) = compare(tmp_path / "a", tmp_path / "b").comparisons
     assert (comparison.prompts, comparison.only_a, comparison.only_b) == (6, 0, 3)
     assert changes(comparison)["tau"].ratio == 1.0
     all_nine = simulation(prompts=9).summary()["arms"]["chain"]["tau"]
@@ -62,7 +62,11 @@ def test_sweeps_are_matched_job_by_job(tmp_path, finish, simulation):
         for gen_len in lengths:
             finish(tmp_path / side / str(gen_len), simulation(prompts=3, gen_len=gen_len))
     found = compare(tmp_path / "a", tmp_path / "b")
-    assert [comparison.name for comparison in found] == ["gen_len=100", "gen_len=200"]
+    names = [comparison.name for comparison in found.comparisons]
+    assert names == ["gen_len=100", "gen_len=200"]
+    assert found.gaps == [
+        f"{tmp_path / 'a' / '50'} has no complete counterpart under {tmp_path / 'b'}"
+    ]
 
 
 def test_nothing_in_common_is_a_users_mistake(tmp_path, finish, simulation, config):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 from eagle_bench.records.job import Job
@@ -104,7 +105,7 @@ def _positions(speculative: Mapping[str, Any]) -> Chart:
             ("conditional", conditional, "per_position_conditional"),
         )
         for position, (share, bounds) in enumerate(
-            zip(shares, intervals.get(name) or [None] * len(shares), strict=True), 1
+            zip(shares, chain(intervals.get(name) or (), repeat(None)), strict=False), 1
         )
         if share is not None
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from eagle_bench.errors import UserError
 from eagle_bench.records.atomic import write_text
 from eagle_bench.records.find import find_jobs
 from eagle_bench.results.derived import derived_figures
@@ -24,11 +25,13 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     Raises
     ------
     UserError
-        No such folder, or nothing of eagle_bench in it.
+        No such folder, or nothing of eagle_bench in it that can be read.
     RunFailure
         The file cannot be written.
     """
     found = find_jobs([folder])
+    if not found.jobs:
+        raise UserError(f"There is nothing to report on: {'; '.join(found.skipped)}.")
     page = build_page(found, folder, derived_figures(found.jobs))
     return write_page(page, output or folder / REPORT_FILE)
 
