@@ -27,6 +27,7 @@ from eagle_bench.errors import RunFailure, UserError, print_whatever_it_can_show
 from eagle_bench.launch import registry as schema
 from eagle_bench.launch import slurm
 from eagle_bench.launch.arguments import how_to_quote, refused_argument
+from eagle_bench.records.scrub import scrub
 
 C = TypeVar("C")
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -138,9 +139,9 @@ def _tell(error: Exception, verbose: bool, outside_a_job: bool = False) -> int:
     users = isinstance(error, UserError) or (outside_a_job and _users_mistake(error))
     expected = users or isinstance(error, RunFailure)
     if verbose or not expected:
-        traceback.print_exception(error)
+        print(scrub("".join(traceback.format_exception(error))), file=sys.stderr)
     kind = "" if expected else f"{type(error).__name__}: "
-    print(f"eagle_bench: {kind}{_sentence(error)}", file=sys.stderr, flush=True)
+    print(f"eagle_bench: {kind}{scrub(_sentence(error))}", file=sys.stderr, flush=True)
     return 2 if users else 1
 
 

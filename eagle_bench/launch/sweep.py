@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.config.values import Output
 from eagle_bench.launch.folders import job_settings
+from eagle_bench.launch.secrets import MULTIRUN, hide_secrets
 from eagle_bench.records.plan import write_plan
 
 
@@ -41,7 +42,12 @@ class Sweep:
             print(line, file=sys.stderr, flush=True)
 
     def show(self, show: Callable[[Path, Output, TrackerConfig, Say], None]) -> None:
-        """Let `show` tell what a multirun left, if one took place here and had a first job."""
+        """Let `show` tell what a multirun left, if one took place here and had a first job.
+
+        A sweep that ended before its first job still has Hydra's record with its secrets.
+        """
+        if self.folder is not None:
+            hide_secrets(self.folder.glob(MULTIRUN))
         if self.folder is not None and self.tracker is not None and _has_jobs(self.folder):
             show(self.folder, self.output, self.tracker, self.say)
 

@@ -9,14 +9,15 @@ from typing import Any
 
 from eagle_bench.records.atomic import write_text
 from eagle_bench.records.job import Job
+from eagle_bench.records.scrub import scrub
 
 PLAN = "plan.json"
 
 
 def write_plan(sweep: Path, jobs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Note the config of every job by the name of its folder under `sweep`."""
+    """Note the config of every job, without secrets, by the name of its folder under `sweep`."""
     sweep.mkdir(parents=True, exist_ok=True)
-    write_text(sweep / PLAN, json.dumps(jobs, indent=1))
+    write_text(sweep / PLAN, json.dumps(scrub(jobs), indent=1))
 
 
 def waiting_jobs(sweep: Path) -> tuple[list[Job], list[str]]:
