@@ -26,4 +26,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf .venv outputs/*
+	rm -rf .venv build dist *.egg-info .*_cache .hypothesis

@@ -18,7 +18,7 @@ from eagle_bench.config.drafter import DrafterConfig
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.tracker import TrackerConfig
-from eagle_bench.config.values import DType, Output, at_least
+from eagle_bench.config.values import DType, Output, at_least, check_device, check_seed
 from eagle_bench.errors import UserError
 
 
@@ -52,6 +52,8 @@ class PairConfig:
 
     def __post_init__(self) -> None:
         at_least("num_samples", self.num_samples, 1)
+        check_seed(self.seed)
+        check_device(self.device)
         if self.threads is not None:
             at_least("threads", self.threads, 1)
 

@@ -13,7 +13,7 @@ from eagle_bench.config.drafter import DrafterConfig
 from eagle_bench.config.measure import MeasureConfig
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.tracker import TrackerConfig
-from eagle_bench.config.values import AUTO, DType, Output, Stop, at_least
+from eagle_bench.config.values import AUTO, DType, Output, Stop, at_least, check_device, check_seed
 from eagle_bench.errors import UserError
 
 
@@ -55,6 +55,8 @@ class RunConfig:
             raise UserError(f"repeats={self.repeats} must be a number of at least 1, or auto.")
         at_least("batch_size", self.batch_size, 1)
         at_least("top_k", self.top_k, 0)
+        check_seed(self.seed)
+        check_device(self.device)
         if self.threads is not None:
             at_least("threads", self.threads, 1)
         if not (math.isfinite(self.temperature) and self.temperature >= 0.0):

@@ -8,6 +8,8 @@ from omegaconf import MISSING
 
 from eagle_bench.errors import UserError
 
+TRACKERS = ("wandb", "none", "tensorboard", "mlflow")
+MODES = ("offline", "online", "disabled")
 LONGEST_TAG = 64
 """Characters of a tag that W&B accepts."""
 
@@ -24,6 +26,10 @@ class TrackerConfig:
     uri: str | None = None
 
     def __post_init__(self) -> None:
+        if self.name not in TRACKERS:
+            raise UserError(f"tracker={self.name} must be one of {', '.join(TRACKERS)}.")
+        if self.mode not in MODES:
+            raise UserError(f"tracker.mode={self.mode} must be one of {', '.join(MODES)}.")
         for tag in self.tags:
             if not 1 <= len(tag) <= LONGEST_TAG:
                 raise UserError(

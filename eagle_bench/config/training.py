@@ -8,7 +8,7 @@ from typing import ClassVar
 from omegaconf import MISSING
 
 from eagle_bench.config import training as t
-from eagle_bench.config.values import at_least
+from eagle_bench.config.values import at_least, check_device, check_seed
 from eagle_bench.errors import UserError
 
 MIN_LAYERS = 7
@@ -169,6 +169,8 @@ class TrainConfig:
     output_dir: str = "outputs/train"
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
+        check_device(self.device)
         if self.threads is not None:
             at_least("threads", self.threads, 1)
 

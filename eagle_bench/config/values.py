@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Any
 
@@ -65,12 +66,27 @@ class AdaptiveRule(Enum):
 
 
 AUTO = "auto"
+MOST_SEED = 2**63 - 1
+"""What every library's generator takes."""
+_DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
 
 
 def at_least(name: str, value: float, low: float) -> None:
     """Raise `UserError` unless `value >= low`."""
     if not value >= low:
         raise UserError(f"{name}={value} must be at least {low}.")
+
+
+def check_seed(seed: int) -> None:
+    """Raise `UserError` unless every generator takes `seed`."""
+    if not 0 <= seed <= MOST_SEED:
+        raise UserError(f"seed={seed} must lie in [0, {MOST_SEED}].")
+
+
+def check_device(device: str) -> None:
+    """Raise `UserError` for what is no device's name; whether it is there shows on loading."""
+    if _DEVICE.fullmatch(device) is None:
+        raise UserError(f"device={device} is not usable here; use auto, cpu, cuda or cuda:N.")
 
 
 def plain(config: Any) -> dict[str, Any]:

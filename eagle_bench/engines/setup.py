@@ -57,12 +57,23 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
     """
     check_combination(config)
     session = loader.session(config)
+    _check_depth(config, session)
     if config.dataset.skip_long:
         prompts = _fitting(prompts, session, config.gen_len)
     for reason, count in prompts.skipped.items():
         total = count + len(prompts.prompts)
         listener.say(f"{count} of {total} prompts left out: {reason}")
     return Setup(config, session, prompts, _provenance(session, prompts))
+
+
+def _check_depth(config: RunConfig, session: Session) -> None:
+    key = config.decoding.depth_key
+    for role, room in session.rooms().items():
+        if key is not None and config.decoding.levels > room:
+            raise UserError(
+                f"decoding.{key}={config.decoding.levels} is more than the {role}'s {room} "
+                "positions; lower it."
+            )
 
 
 def _fitting(prompts: PromptSet, session: Session, gen_len: int) -> PromptSet:

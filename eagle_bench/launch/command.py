@@ -32,6 +32,7 @@ from eagle_bench.records.scrub import scrub
 C = TypeVar("C")
 FULL_ERROR = "HYDRA_FULL_ERROR"
 INTERRUPTED = 130
+RESOLVING = "UserError raised while resolving interpolation: "
 UNUSABLE_FOLDER = {
     errno.EACCES,
     errno.EEXIST,
@@ -172,4 +173,4 @@ def _lines(error: BaseException) -> list[str]:
     """The lines of a message, less OmegaConf's internals and a hint that a schema rules out."""
     lines = (str(error) or type(error).__name__).splitlines()
     kept = (line for line in lines if not line.startswith((" ", "To append to your config")))
-    return [line.strip() for line in kept if line.strip()]
+    return [line.strip().removeprefix(RESOLVING) for line in kept if line.strip()]

@@ -27,8 +27,22 @@ INVALID = "invalid"
 
 def register() -> None:
     """Make the resolvers known. Hydra keeps a sweep's first answer for all jobs of the sweep."""
+    OmegaConf.register_new_resolver("named", named, replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
     OmegaConf.register_new_resolver("sweep_folder", sweep_folder, use_cache=True, replace=True)
+
+
+def named(output_dir: str) -> str:
+    """The folder itself.
+
+    Raises
+    ------
+    UserError
+        It is empty, which would be the root of the disk.
+    """
+    if not str(output_dir).strip():
+        raise UserError("output_dir is empty; name a folder, or leave it away.")
+    return output_dir
 
 
 def job_folder(now: str, _root_: DictConfig) -> str:

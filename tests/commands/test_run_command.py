@@ -92,6 +92,12 @@ def test_two_pass_makes_two_calls_an_iteration_and_the_same_tokens(tmp_path: Pat
         (("top_p=0",), "top_p=0"),
         (("dtype=float8",), "float8"),
         (("device=tpu",), "device=tpu"),
+        (("device=cuda:x",), "device=cuda:x"),
+        (("seed=-1",), "seed=-1"),
+        (("seed=9223372036854775808",), "seed=9223372036854775808"),
+        (("tracker.mode=onlin",), "tracker.mode=onlin"),
+        (("tracker.name=wanbd",), "tracker=wanbd"),
+        (("decoding.draft_len=4097",), "decoding.draft_len=4097 is more than the target's"),
         (("model=local",), "model.path"),
         (("model=local", "model.path=./nowhere"), "does not exist"),
         (("drafter=eagle3", "drafter.path=./nowhere"), "nowhere"),
@@ -116,6 +122,21 @@ def test_a_users_mistake_is_one_sentence_and_exit_code_2(
     assert end.value.code == 2, told
     assert "Traceback" not in told
     assert telling in told
+
+
+@pytest.mark.parametrize("mode", [(), ("-m",)])
+def test_an_empty_output_folder_is_refused_before_any_is_made(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], mode: tuple[str, ...]
+) -> None:
+    GlobalHydra.instance().clear()
+    monkeypatch.setattr(sys, "argv", ["run", *mode, *QUICK, "output_dir="])
+    made: list[object] = []
+    monkeypatch.setattr(Path, "mkdir", lambda self, *_, **__: made.append(self))
+    with pytest.raises(SystemExit) as end:
+        main()
+    told = capfd.readouterr().err
+    assert (end.value.code, made) == (2, [])
+    assert told == "eagle_bench: output_dir is empty; name a folder, or leave it away.\n"
 
 
 @pytest.mark.alone

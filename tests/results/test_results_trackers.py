@@ -9,10 +9,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from eagle_bench.config.tracker import TrackerConfig
+from eagle_bench.config.tracker import TRACKERS, TrackerConfig
 from eagle_bench.errors import UserError
 from eagle_bench.launch.registry import CONF, register
-from eagle_bench.results.trackers.build import TRACKERS, make_tracker
+from eagle_bench.results.trackers.build import make_tracker
 
 
 def test_tensorboard_holds_the_curves(tmp_path, record, sweep_record, secret):
@@ -67,10 +67,10 @@ def test_none_logs_nothing(tmp_path, record):
     assert not (tmp_path / "track").exists()
 
 
-@pytest.mark.parametrize("config", [TrackerConfig("wanbd"), TrackerConfig("wandb", mode="onlin")])
-def test_mistakes_of_the_user(tmp_path, config):
+@pytest.mark.parametrize("settings", [{"name": "wanbd"}, {"name": "wandb", "mode": "onlin"}])
+def test_mistakes_of_the_user(settings):
     with pytest.raises(UserError, match="must be one of"):
-        make_tracker(config, tmp_path, lambda line: None)
+        TrackerConfig(**settings)
 
 
 @pytest.mark.parametrize("name", TRACKERS)

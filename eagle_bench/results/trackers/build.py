@@ -5,13 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eagle_bench.config.tracker import TrackerConfig
-from eagle_bench.errors import UserError
 from eagle_bench.results.trackers.tracker import Say, Tracker
-
-TRACKERS = ("wandb", "none", "tensorboard", "mlflow")
-
-
-MODES = ("offline", "online", "disabled")
 
 
 def make_tracker(config: TrackerConfig, folder: Path, say: Say) -> Tracker:
@@ -29,10 +23,8 @@ def make_tracker(config: TrackerConfig, folder: Path, say: Say) -> Tracker:
     Raises
     ------
     UserError
-        No such tracker or mode, or its library is not installed.
+        Its library is not installed.
     """
-    if config.mode not in MODES:
-        raise UserError(f"tracker.mode={config.mode} must be one of {', '.join(MODES)}.")
     if config.name == "wandb":
         from eagle_bench.results.trackers.wandb_tracker import WandbTracker
 
@@ -45,8 +37,6 @@ def make_tracker(config: TrackerConfig, folder: Path, say: Say) -> Tracker:
         from eagle_bench.results.trackers.mlflow_tracker import MlflowTracker
 
         return MlflowTracker(config, folder, say)
-    if config.name == "none":
-        from eagle_bench.results.trackers.no_tracker import NoTracker
+    from eagle_bench.results.trackers.no_tracker import NoTracker
 
-        return NoTracker()
-    raise UserError(f"tracker={config.name} must be one of {', '.join(TRACKERS)}.")
+    return NoTracker()
