@@ -15,6 +15,7 @@ from eagle_bench.figures.machine_guards import (
     narrow_affinity,
     throttled,
 )
+from eagle_bench.figures.statistics import FEWEST_CLUSTERS
 from eagle_bench.records.rows import GenerationRow
 
 LOOP_WINDOW = 100
@@ -22,7 +23,6 @@ LOOP_MIN_TOKENS = 32
 LOOP_UNIQUE_SHARE = 0.3
 LOOP_GENERATIONS = 0.05
 EOS_SHARE = 0.5
-FEW_PROMPTS = 5
 FLOOR_FACTOR = 10.0
 STEP_FACTOR = 1.4
 
@@ -137,8 +137,8 @@ def few_prompts(prompts: int) -> Guard:
     """Intervals over a handful of prompts are too narrow and their figures are anecdotes."""
     return Guard(
         "few_prompts",
-        prompts >= FEW_PROMPTS,
-        f"{prompts} prompts were measured; at least {FEW_PROMPTS} are needed for an interval.",
+        prompts >= FEWEST_CLUSTERS,
+        f"{prompts} prompts were measured; at least {FEWEST_CLUSTERS} are needed for an interval.",
     )
 
 

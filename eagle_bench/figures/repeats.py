@@ -13,6 +13,7 @@ from eagle_bench.config.run import RunConfig
 from eagle_bench.figures.frame import frame, methods
 from eagle_bench.figures.pairing import pair, pooled_sums
 from eagle_bench.figures.statistics import (
+    FEWEST_CLUSTERS,
     Floats,
     Sampling,
     cluster_interval,
@@ -76,7 +77,7 @@ def _judge(table: pd.DataFrame, done: int, config: RunConfig) -> Decision:
     sampling = Sampling(config.seed, measure.bootstrap_resamples, measure.confidence)
     interval = cluster_interval(sums.sum(axis=0), ratio_of_ratios, sampling)
     if interval is None:
-        return Decision(False, "there is no interval without two prompts")
+        return Decision(False, f"there is no interval of fewer than {FEWEST_CLUSTERS} prompts")
     half = (interval.high - interval.low) / 2 / float(ratio_of_ratios(sums.sum(axis=(0, 1))))
     wanted = measure.target_ci
     width = f"the speedup's interval is ±{half:.1%}"

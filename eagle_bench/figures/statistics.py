@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
 """Maps sums over clusters `[..., columns]` to values `[...]`."""
 Scale = Literal["log", "linear", "share"]
+FEWEST_CLUSTERS = 5
+"""With fewer prompts an interval says nothing: of two it may reach from 0.02 to 380."""
+EVERYTHING = (-math.inf, math.inf)
 GRADIENT_STEP = 1e-6
 MOST_REACH = 2.0
 """An interval reaches at most so many times Student's quantile: a resample that drew hardly two
@@ -62,7 +65,12 @@ def exp_of_mean(sums: Floats) -> Floats:
 
 
 def cluster_interval(
-    clusters: Floats, statistic: Statistic, sampling: Sampling, *, scale: Scale = "log"
+    clusters: Floats,
+    statistic: Statistic,
+    sampling: Sampling,
+    *,
+    scale: Scale = "log",
+    within: tuple[float, float] = EVERYTHING,
 ) -> Interval | None:
     """Bootstrap interval of `statistic` of the column sums, resampling clusters.
 
@@ -83,15 +91,17 @@ def cluster_interval(
     scale : "log" | "linear" | "share"
         Where deviations are taken: the logarithm of a figure that is always positive, or the
         figure itself; a `share` is linear and its bounds are kept within 0 and 1.
+    within : (float, float)
+        The least and the greatest value that the figure can have; bounds are kept within.
 
     Returns
     -------
     Interval | None
-        None for fewer than two clusters, or when the figure is undefined for all of them or
+        None for fewer than `FEWEST_CLUSTERS`, or when the figure is undefined for all of them or
         without one of them.
     """
     n = len(clusters)
-    if n < 2:
+    if n < FEWEST_CLUSTERS:
         return None
 
     def scaled(sums: Floats) -> Floats:
@@ -114,7 +124,7 @@ def cluster_interval(
         bounds = np.exp(bounds)
     elif scale == "share":
         bounds = np.clip(bounds, 0.0, 1.0)
-    low, high = bounds
+    low, high = np.clip(bounds, *within)
     return Interval(float(low), float(high))
 
 

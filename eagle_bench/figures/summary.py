@@ -15,6 +15,7 @@ from eagle_bench.figures.frame import BASELINE, frame, methods
 from eagle_bench.figures.lossless import LosslessReport
 from eagle_bench.figures.pairing import pair, speedup
 from eagle_bench.figures.statistics import (
+    EVERYTHING,
     Sampling,
     Scale,
     cluster_interval,
@@ -23,7 +24,7 @@ from eagle_bench.figures.statistics import (
     share_interval,
 )
 from eagle_bench.figures.tau import RATIOS as TAU_RATIOS
-from eagle_bench.figures.tau import macro_steps, taus
+from eagle_bench.figures.tau import macro_steps, tau_limits, taus
 from eagle_bench.records.rows import GenerationRow, RoundRow
 
 NO_METHOD = ""
@@ -123,9 +124,11 @@ def _interval(
     denominator: str,
     sampling: Sampling,
     scale: Scale = "log",
+    within: tuple[float, float] = EVERYTHING,
 ) -> list[float] | None:
     by_prompt = table.groupby("prompt_id", sort=False)[[numerator, denominator]].sum()
-    bounds = cluster_interval(by_prompt.to_numpy(np.float64), ratio, sampling, scale=scale)
+    clusters = by_prompt.to_numpy(np.float64)
+    bounds = cluster_interval(clusters, ratio, sampling, scale=scale, within=within)
     return [bounds.low, bounds.high] if bounds else None
 
 
@@ -199,8 +202,10 @@ def _speculation(
 ) -> dict[str, Any]:
     """Figures that only a speculative arm has, its intervals added to the arm's."""
     steps = macro_steps(own).groupby(level="prompt_id", sort=False).agg(["sum", "size"])
-    macro = cluster_interval(steps.to_numpy(np.float64), ratio, sampling)
     by_round = round_table(rows, rounds)
+    limits = tau_limits(int(by_round["depth"].max()) if len(by_round) else 0)
+    clusters = steps.to_numpy(np.float64)
+    macro = cluster_interval(clusters, ratio, sampling, within=limits["tau_macro"])
     accepted = positions(
         by_round["accepted"].to_numpy(np.int64), by_round["depth"].to_numpy(np.int64)
     )
@@ -224,7 +229,10 @@ def _speculation(
                 name: _interval(own, *columns, sampling, "share")
                 for name, columns in SPECULATIVE_RATIOS.items()
             },
-            **{name: _interval(own, *columns, sampling) for name, columns in TAU_RATIOS.items()},
+            **{
+                name: _interval(own, *columns, sampling, within=limits[name])
+                for name, columns in TAU_RATIOS.items()
+            },
             "tau_macro": [macro.low, macro.high] if macro else None,
             **position_intervals(by_round, sampling),
         },

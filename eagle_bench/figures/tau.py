@@ -20,6 +20,17 @@ RATIOS = {
 """Numerator and denominator (columns of `frame`) of the conventions that pool all rounds."""
 
 
+def tau_limits(deepest: int) -> dict[str, tuple[float, float]]:
+    """The least and the greatest tokens per round that drafts of `deepest` levels allow."""
+    most = deepest + 1.0
+    return {
+        "tau": (1.0, most),
+        "tau_emitted": (1.0, most),
+        "tau_sglang": (1.0, most + 1.0),
+        "tau_macro": (0.0, most),
+    }
+
+
 def taus(table: pd.DataFrame) -> dict[str, float | None]:
     """Tokens per verification round of one arm (lines of `frame`), by each convention.
 

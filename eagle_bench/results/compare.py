@@ -48,7 +48,7 @@ class Change:
     """One figure in both results, over the prompts they share.
 
     `ratio` is B/A and `difference` B-A, each with a 95% interval that resamples prompts;
-    None where a figure is not defined, an interval also with fewer than two prompts.
+    None where a figure is not defined, an interval also with fewer than five prompts.
     """
 
     figure: str

@@ -101,6 +101,14 @@ def test_a_share_stays_between_0_and_1():
     assert 0 < high.low < 313 / 320 < high.high == 1
 
 
+def test_bounds_stay_within_what_is_possible():
+    data = np.column_stack([[5.0, 5.0, 5.0, 5.0, 1.0], np.ones(5)])
+    free = cluster_interval(data, ratio, SAMPLING)
+    kept = cluster_interval(data, ratio, SAMPLING, within=(1.0, 5.0))
+    assert free.high > 5
+    assert (kept.low, kept.high) == (max(free.low, 1.0), 5.0)
+
+
 def test_wilsons_interval_is_the_textbook_one_and_doubts_a_share_of_1():
     found = share_interval(17 / 20, 20, 0.95)
     known = stats.binomtest(17, 20).proportion_ci(0.95, method="wilson")
@@ -118,16 +126,16 @@ def test_seed_repeats_and_more_confidence_is_wider():
     assert wide.high > once.high
 
 
-def test_constant_figure_has_a_point_interval_and_one_cluster_none():
+def test_constant_figure_has_a_point_interval_and_four_clusters_none():
     data = np.column_stack([np.full(9, 3.0), np.full(9, 2.0)])
     assert cluster_interval(data, ratio, SAMPLING).low == pytest.approx(1.5)
     assert cluster_interval(data, ratio, SAMPLING).high == pytest.approx(1.5)
-    assert cluster_interval(data[:1], ratio, SAMPLING) is None
+    assert cluster_interval(data[:4], ratio, SAMPLING) is None
 
 
 def test_clusters_where_the_figure_is_undefined():
     assert cluster_interval(np.zeros((5, 2)), ratio, SAMPLING) is None
-    one_defined = np.array([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]])
+    one_defined = np.array([[1.0, 2.0], *[[0.0, 0.0]] * 4])
     assert cluster_interval(one_defined, ratio, SAMPLING) is None
 
 

@@ -100,7 +100,7 @@ def test_prompts_that_differ_need_more_prompts(run: Rows) -> None:
 
 
 def test_one_prompt_has_no_interval(run: Rows) -> None:
-    told(decide(run(2, prompts=1, noise=0.1), config()), False, "without two prompts")
+    told(decide(run(2, prompts=1, noise=0.1), config()), False, "fewer than 5 prompts")
 
 
 def test_a_pair_whose_outputs_differ_in_length_does_not_count(run: Rows) -> None:

@@ -217,7 +217,7 @@ def secret() -> str:
 def record(tmp_path: Path, finish: Finish) -> JobRecord:
     """A finished job, ready for a tracker."""
     uri = f"https://me:{SECRET}@host"
-    job = finish(tmp_path / "job", Simulation(prompts=3), tracker__uri=uri)
+    job = finish(tmp_path / "job", Simulation(prompts=6), tracker__uri=uri)
     return JobRecord(job, "sweep-1", job_table([job]))
 
 
