@@ -27,6 +27,7 @@ from eagle_bench.errors import RunFailure, UserError, print_whatever_it_can_show
 from eagle_bench.launch import registry as schema
 from eagle_bench.launch import slurm
 from eagle_bench.launch.arguments import how_to_quote, refused_argument
+from eagle_bench.launch.multirun import with_flag_first
 from eagle_bench.records.scrub import scrub
 
 C = TypeVar("C")
@@ -76,6 +77,10 @@ def hydra_command(task: Callable[[C], object], config_name: str) -> Callable[[],
             return result
 
         print_whatever_it_can_show()
+        try:
+            sys.argv = with_flag_first(sys.argv)
+        except UserError as error:
+            raise SystemExit(_tell(error, verbose)) from None
         schema.register(config_name)
         start = hydra.main(version_base="1.3", config_path=schema.CONF, config_name=config_name)
         try:
