@@ -45,9 +45,18 @@ def poisoned(made: Tiny) -> None:
     made.weights["midlayer.mlp.up_proj.weight"][3, 4] = float("nan")
 
 
-def unsorted(made: Tiny) -> None:
-    ids = torch.arange(DRAFT) + made.weights["d2t"]
-    made.weights["d2t"] = ids.flip(0) - torch.arange(DRAFT)
+def repeated(made: Tiny) -> None:
+    made.weights["d2t"][1] = made.weights["d2t"][0] - 1
+
+
+def absolute_within(made: Tiny) -> None:
+    """Ids low enough that, taken for offsets, they stay inside the vocabulary."""
+    made.weights["t2d"] = torch.arange(VOCAB) < DRAFT
+    made.weights["d2t"] = torch.arange(DRAFT)
+
+
+def wrapped_twice(made: Tiny) -> None:
+    made.weights["_orig_mod.fc.weight"] = made.weights["fc.weight"] * 2
 
 
 def absolute(made: Tiny) -> None:
@@ -74,7 +83,9 @@ FAULTS: dict[str, tuple[Callable[[Tiny], None], str]] = {
         r"d2t points outside the vocabulary of 60",
     ),
     "d2t absolute": (absolute, r"d2t points outside.*absolute ids"),
-    "d2t unsorted": (unsorted, r"d2t is unsorted: .* draft token 1 "),
+    "d2t repeated": (repeated, r"d2t names 1 target ids more than once"),
+    "d2t absolute inside": (absolute_within, r"d2t holds absolute ids"),
+    "one key twice": (wrapped_twice, r"fc\.weight twice, as .*_orig_mod\.fc\.weight"),
     "d2t short": (
         tensor("d2t", torch.zeros(DRAFT - 1, dtype=torch.int64)),
         r"d2t has shape \[23\]",

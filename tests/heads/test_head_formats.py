@@ -126,7 +126,10 @@ def test_the_same_weights_give_the_same_head(layout: str, tmp_path: Path) -> Non
         assert torch.equal(mine, theirs)
 
 
-@pytest.mark.parametrize("prefix", ["model.", "draft_model.", "module.draft_model."])
+@pytest.mark.parametrize(
+    "prefix",
+    ["model.", "draft_model.", "module.draft_model.", "_orig_mod.", "module._orig_mod.model."],
+)
 def test_trainers_prefixes_are_taken_off(prefix: str, tmp_path: Path) -> None:
     made = tiny()
     wrapped = Tiny({prefix + k: v for k, v in made.weights.items()}, made.config)
@@ -164,6 +167,27 @@ def test_t2d_alone_is_enough(tmp_path: Path) -> None:
     got = load_head(made.write(tmp_path / "t2d"))
     assert torch.equal(outputs(got.head)[2], outputs(expected.head)[2])
     assert got.report.missing == ["d2t"]
+
+
+def test_the_order_of_the_draft_vocabulary_carries_no_meaning(tmp_path: Path) -> None:
+    made = tiny()
+    expected = load_head(made.write(tmp_path / "plain")).head
+    order = torch.randperm(DRAFT, generator=torch.Generator().manual_seed(1))
+    ids = (torch.arange(DRAFT) + made.weights["d2t"])[order]
+    made.weights["lm_head.weight"] = made.weights["lm_head.weight"][order]
+    made.weights["d2t"] = ids - torch.arange(DRAFT)
+    got = load_head(made.write(tmp_path / "by frequency"))
+    assert got.report.warnings == load_head(tiny().write(tmp_path / "again")).report.warnings
+    assert torch.equal(outputs(got.head)[2], outputs(expected)[2])
+
+
+def test_wrappers_inside_a_key_are_taken_off(tmp_path: Path) -> None:
+    made = tiny()
+    expected = load_head(made.write(tmp_path / "plain"))
+    keys = {k: k.replace("midlayer.", "midlayer._fsdp_wrapped_module.") for k in made.weights}
+    wrapped = Tiny({keys[k]: v for k, v in made.weights.items()}, made.config)
+    got = load_head(wrapped.write(tmp_path / "wrapped"))
+    assert torch.equal(outputs(got.head)[1], outputs(expected.head)[1])
 
 
 def test_equal_vocabularies_need_no_map(tmp_path: Path) -> None:

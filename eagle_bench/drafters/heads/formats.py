@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eagle_bench.errors import UserError
+
 EPOCH_FOLDER = re.compile(r"epoch_\d+_step_\d+")
 
 
@@ -100,16 +102,27 @@ FORMATS: tuple[Format, ...] = (
 """In the order of their trial: the first that matches wins."""
 
 PREFIXES = ("module.", "draft_model.", "eagle_module.", "model.")
+WRAPPERS = re.compile(r"\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 IGNORED = ("rotary_emb.", "mask_hidden")
 
 
 def bare(keys: Iterable[str]) -> dict[str, str]:
-    """Each key without the wrappers that trainers leave on it, to the key itself."""
-    result = {}
+    """Each key without the wrappers that trainers leave on it, to the key itself.
+
+    Raises
+    ------
+    UserError
+        Two keys are the same one without their wrappers.
+    """
+    result: dict[str, str] = {}
     for key in keys:
-        name = key
-        for prefix in PREFIXES:
+        name = WRAPPERS.sub("", key)
+        while prefix := next((p for p in PREFIXES if name.startswith(p)), None):
             name = name.removeprefix(prefix)
+        if name in result:
+            raise UserError(
+                f"The checkpoint holds {name} twice, as {result[name]} and as {key}; keep one."
+            )
         result[name] = key
     return result
 

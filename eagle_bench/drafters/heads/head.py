@@ -148,7 +148,7 @@ class EagleHead(nn.Module):
         return twin.train(self.training)
 
     def set_vocabulary(self, target_ids: Tensor) -> None:
-        """Let draft token i stand for `target_ids[i]` (int64 `[draft_vocab]`, ascending)."""
+        """Let draft token i stand for `target_ids[i]` (int64 `[draft_vocab]`, distinct)."""
         own = torch.arange(len(target_ids), device=target_ids.device)
         self.d2t = target_ids - own
         t2d = torch.zeros(self.config.vocab_size, dtype=torch.bool, device=target_ids.device)

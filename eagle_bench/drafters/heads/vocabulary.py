@@ -72,6 +72,8 @@ def read_vocabulary(
         assert t2d is not None
         return Vocabulary(_from_t2d(t2d, vocab, draft_vocab), f"t2d of {source}")
     target_ids = _from_d2t(d2t, vocab, draft_vocab)
+    if t2d is not None and _agree(t2d, d2t) and not _agree(t2d, target_ids):
+        raise UserError("d2t holds absolute ids (t2d marks just these), but must hold offsets.")
     warnings = []
     if t2d is not None and not _agree(t2d, target_ids):
         warnings.append("t2d contradicts d2t; d2t is used.")
@@ -100,15 +102,19 @@ def _from_d2t(d2t: Tensor, vocab: int, draft_vocab: int) -> Tensor:
     offsets = d2t.to(torch.int64)
     target_ids = offsets + torch.arange(draft_vocab)
     if int(target_ids.min()) < 0 or int(target_ids.max()) >= vocab:
-        absolute = bool((offsets.diff() > 0).all()) and int(offsets.max()) < vocab
+        absolute = len(set(offsets.tolist())) == draft_vocab and int(offsets.min()) >= 0
+        absolute = absolute and int(offsets.max()) < vocab
         hint = "; it looks like absolute ids, but must hold offsets" if absolute else ""
         raise UserError(
             f"d2t points outside the vocabulary of {vocab} tokens "
             f"(ids {int(target_ids.min())} to {int(target_ids.max())}){hint}."
         )
-    if not bool((target_ids.diff() > 0).all()):
-        place = int((target_ids.diff() <= 0).nonzero()[0]) + 1
-        raise UserError(f"d2t is unsorted: the target id of draft token {place} does not ascend.")
+    twice = (torch.bincount(target_ids) > 1).nonzero()[:, 0]
+    if len(twice):
+        raise UserError(
+            f"d2t names {len(twice)} target ids more than once, {int(twice[0])} among them: each "
+            "draft token must stand for another."
+        )
     return target_ids
 
 
@@ -122,5 +128,5 @@ def _from_t2d(t2d: Tensor, vocab: int, draft_vocab: int) -> Tensor:
 
 
 def _agree(t2d: Tensor, target_ids: Tensor) -> bool:
-    marked = t2d.to(torch.bool).nonzero()[:, 0]
-    return marked.shape == target_ids.shape and bool((marked == target_ids).all())
+    """Whether `t2d` marks just these ids; their order carries no meaning."""
+    return torch.equal(t2d.to(torch.bool).nonzero()[:, 0], target_ids.to(torch.int64).sort().values)
