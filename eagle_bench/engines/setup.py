@@ -58,6 +58,8 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
     check_combination(config)
     session = loader.session(config)
     _check_depth(config, session)
+    for remark in session.target.spec.remarks:
+        listener.say(remark)
     if config.dataset.skip_long:
         prompts = _fitting(prompts, session, config.gen_len)
     for reason, count in prompts.skipped.items():

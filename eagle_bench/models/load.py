@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,9 +15,10 @@ from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.values import DType, Implementation
 from eagle_bench.errors import UserError
 from eagle_bench.models.cache import KVCache
+from eagle_bench.models.checkpoint import WRAPPERS, check_exists, check_tensors
 from eagle_bench.models.lean_target import FAMILIES, LeanTarget, fits
 from eagle_bench.models.target import Target, TargetSpec, default_aux_layers
-from eagle_bench.models.transformers_target import TransformersTarget
+from eagle_bench.models.transformers_target import TransformersTarget, decoder_layers
 
 MIN_LAYERS = 7
 LOGIT_TOLERANCE = 2e-3
@@ -73,8 +73,8 @@ def load_model(
     Raises
     ------
     UserError
-        No such folder or hub id, no decoder, too few layers, broken weights, or a lean
-        implementation that the model does not fit.
+        No such folder or hub id, no decoder, too few layers, broken, missing or left-over
+        weights, or a lean implementation that the model does not fit.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
@@ -82,7 +82,7 @@ def load_model(
     logging.disable_progress_bar()
     assert config.path is not None
     path = os.path.expanduser(config.path)
-    _check_exists(path, key)
+    check_exists(path, key)
     options: dict[str, Any] = {
         "revision": config.revision,
         "trust_remote_code": config.trust_remote_code,
@@ -109,14 +109,21 @@ def load_model(
         options["device_map"] = config.device_map
     if config.tensor_parallel:
         options["tp_plan"] = "auto"
-    model = _or_refuse(
+    model, report = _or_refuse(
         key,
         path,
         "weights",
         lambda: AutoModelForCausalLM.from_pretrained(
-            path, dtype=wanted, attn_implementation=config.attention.value, **options
+            path,
+            dtype=wanted,
+            attn_implementation=config.attention.value,
+            key_mapping=WRAPPERS,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **options,
         ),
     )
+    remarks = check_tensors(model, report, decoder_layers(model), key=key, path=path)
     if getattr(model, "_is_stateful", False):
         raise UserError(
             f"{key}={path} is a {type(model).__name__}, whose recurrent state cannot be rolled "
@@ -126,7 +133,7 @@ def load_model(
     if not spread and not getattr(model, "is_quantized", False):
         model = model.to(device)
     model.requires_grad_(False).eval()
-    spec = _spec(model, tokenizer, path, wanted, device)
+    spec = replace(_spec(model, tokenizer, path, wanted, device), remarks=remarks)
     generic = TransformersTarget(model, tokenizer, spec)
     if config.implementation is Implementation.transformers or spread or not fits(model):
         if lean_wanted:
@@ -183,45 +190,6 @@ def _spec(
         if config.num_hidden_layers >= MIN_LAYERS
         else (),
     )
-
-
-def _check_exists(path: str, key: str) -> None:
-    folder = Path(path)
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise UserError(f"{key}={path} has no config.json: it is not a model folder.")
-        _check_safetensors(folder)
-        return
-    looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
-    if looks_local:
-        raise UserError(f"{key}={path} does not exist; give a model folder or a hub id.")
-    if os.environ.get("HF_HUB_OFFLINE") == "1":
-        from transformers.utils.hub import cached_file
-
-        try:
-            cached_file(path, "config.json", local_files_only=True)
-        except OSError as error:
-            raise UserError(
-                f"{key}={path} is no folder here, and as a hub id it is not in the local "
-                "cache while HF_HUB_OFFLINE=1; give a folder or download it first."
-            ) from error
-
-
-def _check_safetensors(folder: Path) -> None:
-    """Refuse a truncated or corrupt file by its header, before anything is loaded."""
-    for file in sorted(folder.glob("*.safetensors")):
-        size = file.stat().st_size
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = stream.read(length) if length < size else b""
-        try:
-            entries = json.loads(header)
-            ends = [entry["data_offsets"][1] for key, entry in entries.items() if key[0] != "_"]
-            whole = 8 + length + max(ends) == size
-        except (ValueError, KeyError, TypeError):
-            whole = False
-        if not whole:
-            raise UserError(f"{file} is truncated or corrupt; copy or download it again.")
 
 
 def _or_refuse(key: str, path: str, what: str, load: Callable[[], Any]) -> Any:

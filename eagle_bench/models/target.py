@@ -15,7 +15,8 @@ from eagle_bench.models.cache import KVCache
 class TargetSpec:
     """What a drafter and the loop must know of a target.
 
-    `aux_layers` are the layers whose *input* is a feature (HF's `hidden_states` index).
+    `aux_layers` are the layers whose *input* is a feature (HF's `hidden_states` index);
+    `remarks` are sentences that a person should read.
     """
 
     name: str
@@ -31,6 +32,7 @@ class TargetSpec:
     dtype: torch.dtype
     device: torch.device
     aux_layers: tuple[int, ...]
+    remarks: tuple[str, ...] = ()
 
 
 State = KVCache

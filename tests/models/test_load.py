@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tiny_models import CPU, VOCAB, tiny_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -18,6 +20,8 @@ from eagle_bench.errors import UserError
 from eagle_bench.models.cache import KVCache
 from eagle_bench.models.load import load_model, load_target, resolve_device, resolve_dtype
 from eagle_bench.models.target import Target
+
+Tensors = dict[str, torch.Tensor]
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +147,57 @@ def broken(saved: Path, to: Path, change: str) -> Path:
 def test_broken_folders(saved: Path, tmp_path: Path, change: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load(broken(saved, tmp_path, change))
+
+
+def rewritten(saved: Path, to: Path, change: Callable[[Tensors], Tensors]) -> Path:
+    """A copy of `saved` whose tensors went through `change`."""
+    folder = shutil.copytree(saved, to / "rewritten")
+    file = folder / "model.safetensors"
+    save_file(change(load_file(file)), file, {"format": "pt"})
+    return folder
+
+
+Q_PROJ = "model.layers.3.self_attn.q_proj.weight"
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda w: {k: v for k, v in w.items() if "layers.3.mlp" not in k},
+     r"lacks model\.layers\.3\.mlp\.down_proj\.weight, .*up_proj.* of Qwen3.* random"),
+    (lambda w: {k: v for k, v in w.items() if k != "lm_head.weight"}, r"lacks .*lm_head\.weight"),
+    (lambda w: w | {Q_PROJ: w[Q_PROJ][:-8].clone()}, r"q_proj\.weight as \(24, 32\), .*\(32, 32\)"),
+    (lambda w: w | {Q_PROJ.replace("weight", "lora_A.weight"): torch.ones(2, 32)},
+     r"holds .*lora_A\.weight, .* merge the adapter"),
+    (lambda w: w | {"lm_head.bias": torch.ones(VOCAB)}, r"lm_head\.bias.* does not read"),
+    (lambda w: w | {f"module.{Q_PROJ}": torch.ones(32, 32)}, "one tensor under two names"),
+    (lambda w: w | {f"_orig_mod.{Q_PROJ}": torch.ones(32, 32)}, "one tensor under two names"),
+    (lambda w: {f"policy.{k}": v for k, v in w.items()}, r"lacks .* and \d+ more of Qwen3"),
+])  # fmt: skip
+def test_tensors_that_are_not_the_models(
+    saved: Path, tmp_path: Path, change: Callable[[Tensors], Tensors], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        load(rewritten(saved, tmp_path, change))
+
+
+@pytest.mark.parametrize("wrapped", [
+    lambda k: f"module.{k}",
+    lambda k: f"module._orig_mod.{k}",
+    lambda k: f"_fsdp_wrapped_module.{k.replace('.mlp.', '._fsdp_wrapped_module.mlp.')}",
+    lambda k: k.replace(".mlp.", "._checkpoint_wrapped_module._orig_mod.mlp."),
+])  # fmt: skip
+def test_the_prefixes_of_training_wrappers_come_off(
+    saved: Path, tmp_path: Path, wrapped: Callable[[str], str]
+) -> None:
+    folder = rewritten(saved, tmp_path, lambda w: {wrapped(k): v for k, v in w.items()})
+    bare, other = (load(each).model.state_dict() for each in (saved, folder))
+    assert all(torch.equal(other[name], tensor) for name, tensor in bare.items())
+
+
+def test_what_is_no_part_of_the_decoder_is_remarked_on(saved: Path, tmp_path: Path) -> None:
+    folder = rewritten(saved, tmp_path, lambda w: w | {"visual.blocks.0.weight": torch.ones(2)})
+    [remark] = load(folder).spec.remarks
+    assert "Qwen3ForCausalLM has no place for visual.blocks.0.weight" in remark
+    assert load(saved).spec.remarks == ()
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "gpu", "no_such_device"])
