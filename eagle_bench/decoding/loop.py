@@ -15,6 +15,7 @@ from eagle_bench.decoding.draft import Draft, no_draft
 from eagle_bench.decoding.methods.method import Method
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.machine.clock import BETWEEN, NoPhases, PhaseClock, synchronizer
+from eagle_bench.models.finite import check_finite
 from eagle_bench.models.mask import attention_mask
 from eagle_bench.models.parallel import agreed
 from eagle_bench.models.sampling import Sampling
@@ -92,7 +93,13 @@ class Decoder:
 
     @torch.inference_mode()
     def _prefill(self, request: Request) -> _Row:
-        """Run the prompt; the target's call gives the first token, the first root."""
+        """Run the prompt; the target's call gives the first token, the first root.
+
+        Raises
+        ------
+        UserError
+            The target's logits are not finite.
+        """
         index = len(self.rows)
         generation = Generation(request)
         calls_before = self.drafter.calls
@@ -106,6 +113,7 @@ class Decoder:
         window = self.cache.row(index)
         wanted = self.drafter.needs_features and request.gen_len > 1
         step = self.target.forward(tokens, positions, None, window, features=wanted, last_only=True)
+        check_finite(step.logits, self.target, request.tokens, self.name, request.key)
         window.commit_all()
         self.cache.adopt(index, window)
         stream = self.sampling.stream(request.key)
