@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -36,11 +36,8 @@ from eagle_bench.records.generation import Generation, Request
 GREEDY = Sampling()
 DRAFT_VOCAB = 40
 MEDUSA = [[0], [1], [2], [0, 0], [0, 1], [1, 0], [0, 0, 0], [0, 0, 2], [1, 0, 1], [0, 0, 0, 0]]
-BRANCHING = ("random", "eagle3", "fitted", "draft_model", "noisy", "itself")
-COPYING = ("prompt_lookup", "oracle")
 CHAINS = ("chain1", "chain4", "ema", "confidence", "throughput")
 TREES = ("tree", "wide", "static_tree")
-HEADS = ("eagle3", "fitted")
 
 
 @cache
@@ -129,27 +126,43 @@ def noisy_model(noise: float, seed: int) -> Any:
     return twin
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A drafter's row in the contract suite: how it is made, and what it can do.
+
+    `branches`: it proposes several children of a node. `head`: it reads the target's features.
+    `settled`: what it drafts depends on its context alone.
+    """
+
+    make: Callable[[], Any]
+    branches: bool = True
+    head: bool = False
+    settled: bool = True
+
+
+def other_model() -> LeanTarget:
+    return lean_target(tiny_model("Qwen2", seed=9, num_hidden_layers=2, vocab_size=VOCAB + 4))
+
+
+DRAFTERS = {
+    "random": Entry(lambda: RandomDrafter(VOCAB, 3, CPU), settled=False),
+    "eagle3": Entry(lambda: Eagle3Drafter(random_head(), target()), head=True),
+    "fitted": Entry(lambda: Eagle3Drafter(fitted_head(), target()), head=True),
+    "draft_model": Entry(lambda: DraftModelDrafter(other_model(), VOCAB)),
+    "noisy": Entry(lambda: DraftModelDrafter(lean_target(noisy_model(0.02, 1)), VOCAB)),
+    "itself": Entry(lambda: DraftModelDrafter(target(), VOCAB)),
+    "prompt_lookup": Entry(lambda: PromptLookupDrafter(3, 1, CPU), branches=False),
+    "oracle": Entry(lambda: OracleDrafter(CPU), branches=False),
+}
+BRANCHING = tuple(name for name, entry in DRAFTERS.items() if entry.branches)
+COPYING = tuple(name for name, entry in DRAFTERS.items() if not entry.branches)
+SETTLED = tuple(name for name, entry in DRAFTERS.items() if entry.settled)
+HEADS = tuple(name for name, entry in DRAFTERS.items() if entry.head)
+
+
 @cache
 def drafter(name: str) -> Any:
-    match name:
-        case "random":
-            return RandomDrafter(VOCAB, 3, CPU)
-        case "eagle3":
-            return Eagle3Drafter(random_head(), target())
-        case "fitted":
-            return Eagle3Drafter(fitted_head(), target())
-        case "draft_model":
-            other = tiny_model("Qwen2", seed=9, num_hidden_layers=2, vocab_size=VOCAB + 4)
-            return DraftModelDrafter(lean_target(other), VOCAB)
-        case "noisy":
-            return DraftModelDrafter(lean_target(noisy_model(0.02, 1)), VOCAB)
-        case "itself":
-            return DraftModelDrafter(target(), VOCAB)
-        case "prompt_lookup":
-            return PromptLookupDrafter(3, 1, CPU)
-        case "oracle":
-            return OracleDrafter(CPU)
-    raise AssertionError(name)
+    return DRAFTERS[name].make()
 
 
 def method(name: str, sampling: Sampling = GREEDY, proposal: Proposal = Proposal.greedy) -> Method:
