@@ -22,6 +22,8 @@ ARM = {
     **dict.fromkeys(("calls_per_token", "throughput_tok_s", "wall_s", "generations"), NUMBER),
     **dict.fromkeys(("acceptance_rate", "tau", "tau_emitted"), NUMBER),
     **dict.fromkeys(("tau_sglang", "tau_macro"), NUMBER),
+    **dict.fromkeys(("new_tokens", "mean_new_tokens", "target_calls", "peak_bytes"), NUMBER),
+    **dict.fromkeys(("energy_j_per_token", "eos_share", "drift"), NUMBER),
     "per_position": ([NUMBER], NOTHING),
     "accept_histogram": ([int], NOTHING),
     **dict.fromkeys(("acceptance_by_position", "acceptance_by_context"), ([BIN], NOTHING)),
@@ -29,7 +31,7 @@ ARM = {
 }
 CATEGORY = {
     **dict.fromkeys(("calls_per_token", "throughput_tok_s", "baseline_tok_s"), NUMBER),
-    **dict.fromkeys(("acceptance_rate", "tau", "prompts"), NUMBER),
+    **dict.fromkeys(("acceptance_rate", "tau", "prompts", "new_tokens", "eos_share"), NUMBER),
     "speedup": (SPEEDUP, NOTHING),
 }
 PHASES = {"new_tokens": REAL, "remainder_s": REAL, "phases_s": {REST: REAL}}

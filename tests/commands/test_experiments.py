@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
@@ -162,9 +163,8 @@ def test_an_unfinished_sweep_is_not_recorded(sweep: Sweep, tmp_path: Path) -> No
     folder = tmp_path / "sweep"
     (folder / "job").mkdir(parents=True)
     [job, *_] = sweep("draft_len").glob("*/result.json")
-    (folder / "job" / "result.json").write_text(
-        job.read_text().replace('"status": "complete"', '"status": "failed"')
-    )
+    failed = json.loads(job.read_text()) | {"status": "failed", "reason": "no disk"}
+    (folder / "job" / "result.json").write_text(json.dumps(failed))
     (tmp_path / "README.md").touch()
     with pytest.raises(UserError, match="0 of 1 jobs"):
         record(folder, tmp_path)

@@ -49,7 +49,9 @@ def test_a_run_leaves_its_files_and_one_json_document(tmp_path: Path) -> None:
             assert row["new_tokens"] == 1 + accepted - row["overshoot"]
             assert row["target_calls"] == 1 + row["rounds"]
     assert len(pd.read_parquet(folder / "generations.parquet")) == len(rows) == 4
-    assert len(pd.read_parquet(folder / "rounds.parquet")) == sum(row["rounds"] for row in rows)
+    assert len(pd.read_parquet(folder / "rounds.parquet")) == sum(
+        row["target_calls"] - 1 for row in rows
+    )
     assert (folder / "table.md").is_file()
     assert list(folder.glob("*.png"))
 
