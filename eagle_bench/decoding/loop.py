@@ -15,6 +15,7 @@ from eagle_bench.decoding.draft import Draft, no_draft
 from eagle_bench.decoding.methods.method import Method
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.machine.clock import BETWEEN, NoPhases, PhaseClock, synchronizer
+from eagle_bench.machine.upload import upload
 from eagle_bench.models.finite import check_finite
 from eagle_bench.models.mask import attention_mask
 from eagle_bench.models.parallel import agreed
@@ -108,7 +109,7 @@ class Decoder:
         self.phases.mark(BETWEEN)
         generation.started_s = time.perf_counter()
         device = self.target.spec.device
-        tokens = torch.tensor([request.tokens], device=device)
+        tokens = upload([request.tokens], device)
         positions = torch.arange(len(request.tokens), device=device)[None]
         window = self.cache.row(index)
         wanted = self.drafter.needs_features and request.gen_len > 1
@@ -169,15 +170,15 @@ class Decoder:
     def _verify(self, draft: Draft) -> Step:
         """The target's one call: root and draft, each node at its depth's position."""
         device = self.target.spec.device
-        roots = torch.tensor([[row.root] for row in self.rows], device=device)
+        roots = upload([[row.root] for row in self.rows], device)
         lengths = self.cache.lengths
         if draft.nodes == 0 and len(lengths) == 1:
-            positions = torch.tensor([lengths], device=device)
+            positions = upload([lengths], device)
             return self.target.forward(
                 roots, positions, None, self.cache, features=self.drafter.needs_features
             )
         tokens = torch.cat((roots, draft.tokens.clamp(min=0)), dim=1)
-        positions = torch.tensor(lengths, device=device)[:, None] + draft.depths
+        positions = upload(lengths, device)[:, None] + draft.depths
         mask = attention_mask(lengths, draft.visible)
         return self.target.forward(
             tokens, positions, mask, self.cache, features=self.drafter.needs_features

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.pick import Pick
+from eagle_bench.machine.upload import upload
 from eagle_bench.models.mask import attention_mask
 from eagle_bench.models.target import State
 
@@ -76,7 +77,7 @@ class AutoregressiveDrafter(ABC):
         sizes = [len(tokens) for tokens in self._tokens]
         states = self._feed(self._tokens, self._features)
         self.cache.commit([list(range(size)) for size in sizes])
-        last = torch.tensor(sizes, device=self.device)[:, None] - 1
+        last = upload(sizes, self.device)[:, None] - 1
         rows = torch.arange(len(sizes), device=self.device)[:, None]
         self._own_state(states, last)
         self._level = 0
@@ -86,7 +87,7 @@ class AutoregressiveDrafter(ABC):
         batch, frontier = tokens.shape
         if self._level:
             self._own_state(self._states, parents)
-        lengths = torch.tensor(self.cache.lengths, device=self.device)[:, None]
+        lengths = upload(self.cache.lengths, self.device)[:, None]
         positions = (lengths + self._level).expand(batch, frontier)
         mask = attention_mask(self.cache.lengths, visible)
         self._states = self._run(tokens, None, positions, mask)
@@ -119,9 +120,9 @@ class AutoregressiveDrafter(ABC):
         """
         longest = max(len(row) for row in tokens)
         padded = [row + [0] * (longest - len(row)) for row in tokens]
-        ids = torch.tensor(padded, device=self.device)
+        ids = upload(padded, self.device)
         lengths = self.cache.lengths
-        starts = torch.tensor(lengths, device=self.device)[:, None]
+        starts = upload(lengths, self.device)[:, None]
         positions = starts + torch.arange(longest, device=self.device)
         mask = None
         if longest > 1 and max(lengths) > 0 or len(lengths) > 1:
@@ -135,7 +136,7 @@ def _taken(features: Tensor, path: list[int]) -> Tensor:
     """`features` `[1, nodes, width]` at the nodes of a path."""
     if path[-1] == len(path) - 1:
         return features[:, : len(path)]
-    return features[:, path]
+    return features[:, upload(path, features.device)]
 
 
 def _padded(features: list[Tensor | None], longest: int) -> Tensor | None:

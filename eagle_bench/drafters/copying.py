@@ -9,6 +9,7 @@ from torch import Tensor
 
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.pick import Pick
+from eagle_bench.machine.upload import upload
 
 
 class CopyingDrafter(ABC):
@@ -54,7 +55,7 @@ class CopyingDrafter(ABC):
     def _next(self) -> Proposals:
         level = self._level
         tokens = [[[known[level] if level < len(known) else -1]] for known in self._known]
-        ids = torch.tensor(tokens, device=self.device)
+        ids = upload(tokens, self.device)
         return Proposals(ids, torch.zeros(ids.shape, device=self.device))
 
     def commit(

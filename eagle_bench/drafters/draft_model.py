@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from eagle_bench.drafters.autoregressive import AutoregressiveDrafter
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.pick import Pick
+from eagle_bench.machine.upload import upload
 from eagle_bench.models.target import State, Target
 
 
@@ -35,7 +36,7 @@ class DraftModelDrafter(AutoregressiveDrafter):
         self, row: int, prompt: list[int], first: int, features: Tensor | None, key: str
     ) -> None:
         window = self.cache.row(row)
-        tokens = torch.tensor([prompt], device=self.device)
+        tokens = upload([prompt], self.device)
         positions = torch.arange(len(prompt), device=self.device)[None]
         self.model.forward(tokens, positions, None, window, features=False, last_only=True)
         window.commit_all()

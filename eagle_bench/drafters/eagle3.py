@@ -9,6 +9,7 @@ from eagle_bench.drafters.autoregressive import AutoregressiveDrafter
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.pick import Pick
+from eagle_bench.machine.upload import upload
 from eagle_bench.models.cache import attention_state
 from eagle_bench.models.target import State, Target
 
@@ -42,7 +43,7 @@ class Eagle3Drafter(AutoregressiveDrafter):
         assert features is not None
         window = self.cache.row(row)
         if len(prompt) > 1:
-            tokens = torch.tensor([prompt[1:]], device=self.device)
+            tokens = upload([prompt[1:]], self.device)
             positions = torch.arange(len(prompt) - 1, device=self.device)[None]
             fused = self.head.fuse(features[:, :-1])
             self.head(self._embed(tokens), fused, positions, None, window)

@@ -25,6 +25,7 @@ LOOP_GENERATIONS = 0.05
 EOS_SHARE = 0.5
 FLOOR_FACTOR = 10.0
 STEP_FACTOR = 1.4
+HOST_FACTOR = 1.6
 
 
 def check(
@@ -80,6 +81,8 @@ def inspect_all(
             far_from_roofline(step_s, costs["step_floor_s"]),
             slow_baseline(step_s, costs["step_s"]),
         ]
+        if provenance["device"].startswith("cuda"):
+            guards.append(host_bound(step_s, costs["step_floor_s"]))
     return guards
 
 
@@ -160,6 +163,19 @@ def far_from_roofline(step_s: float, floor_s: float) -> Guard:
         step_s <= FLOOR_FACTOR * floor_s,
         f"A baseline step takes {step_s * 1e3:.3f} ms, {step_s / floor_s:.1f} times the "
         f"{floor_s * 1e3:.3f} ms that its memory traffic needs.",
+    )
+
+
+def host_bound(step_s: float, floor_s: float) -> Guard:
+    """On a GPU, a step far above its bandwidth floor waits for the host to launch its kernels.
+
+    A method with fewer steps then gains from what a stronger baseline would not lose.
+    """
+    return Guard(
+        "host_bound",
+        step_s <= HOST_FACTOR * floor_s,
+        f"On the GPU a baseline step takes {step_s / floor_s:.2f} times the {floor_s * 1e3:.3f} ms "
+        "that its memory traffic needs: it waits for its host, and a speedup over it flatters.",
     )
 
 

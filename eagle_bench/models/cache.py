@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eagle_bench.machine.upload import upload
+
 
 class _Storage:
     """The tensors `[batch, kv_heads, capacity, head_dim]`, allocated at a layer's first use."""
@@ -96,7 +98,7 @@ class KVCache:
             keys[first, :, start:end] = k[0]
             values[first, :, start:end] = v[0]
         else:
-            starts = torch.tensor(self.lengths, device=k.device) + self.pending
+            starts = upload(self.lengths, k.device) + self.pending
             slots = starts[:, None] + torch.arange(q, device=k.device)
             rows = torch.arange(first, first + len(self.lengths), device=k.device)[:, None]
             keys[rows, :, slots] = k.transpose(1, 2)
@@ -147,8 +149,8 @@ class KVCache:
     @torch.inference_mode()
     def _gather(self, row: int, start: int, path: list[int]) -> None:
         for pair in self._storage.layers.values():
+            index = upload(path, pair[0].device) + start
             for tensor in pair:
-                index = torch.tensor(path, device=tensor.device) + start
                 tensor[row, :, start : start + len(path)] = tensor[row, :, index]
 
     # What transformers' mask and position code asks of a cache.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from eagle_bench.machine.upload import upload
+
 
 def attention_mask(lengths: list[int], visible: Tensor) -> Tensor:
     """All committed entries of a row, and of the new ones those in `visible`.
@@ -27,7 +29,7 @@ def attention_mask(lengths: list[int], visible: Tensor) -> Tensor:
     if min(lengths) == longest:
         past = visible.new_ones(batch, q, longest)
         return torch.cat((past, visible), dim=-1)[:, None]
-    starts = torch.tensor(lengths, device=visible.device)[:, None]
+    starts = upload(lengths, visible.device)[:, None]
     offset = torch.arange(longest + new, device=visible.device)[None] - starts
     inside = (offset >= 0) & (offset < new)
     index = offset.clamp(0, new - 1)[:, None].expand(batch, q, longest + new)

@@ -13,6 +13,7 @@ from eagle_bench.figures.summary import summarise
 from eagle_bench.records.rows import GenerationRow
 
 CLEAN = {
+    "device": "cpu",
     "threads": 2,
     "cpu": {"cores": 2, "affinity": [0, 1]},
     "load": {"busy_cores": 0.1, "one_minute": 0.3},
@@ -137,6 +138,14 @@ def test_slowed_baseline(rows):
             row.wall_s, row.decode_s = row.wall_s * 1.5, row.decode_s * 1.5
     assert violated(rows, costs=clean) == {"slow_baseline"}
     assert violated(rows, costs=far) == {"slow_baseline", "far_from_roofline"}
+
+
+def test_a_baseline_that_waits_for_its_host(rows):
+    gpu = machine("device", value="cuda:0")
+    near, far = (timed(rows, step_s=0.01, step_floor_s=0.01 / ratio) for ratio in (1.5, 1.7))
+    assert violated(rows, gpu, costs=near) == set()
+    assert violated(rows, costs=far) == set(), "a CPU is its own host"
+    assert violated(rows, gpu, costs=far) == {"host_bound"}
 
 
 def test_noisy_neighbour(rows):

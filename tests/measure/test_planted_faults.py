@@ -27,6 +27,7 @@ from eagle_bench.config.values import Stop
 from eagle_bench.decoding import loop
 from eagle_bench.decoding.accept import accept_greedy
 from eagle_bench.decoding.loop import Decoder
+from eagle_bench.engines import setup
 from eagle_bench.engines.session import Loader, Session
 from eagle_bench.errors import RunFailure
 from eagle_bench.measure import benchmark
@@ -230,6 +231,17 @@ def test_a_slowed_baseline(
     found = summary(tmp_path / "run", num_samples=1, gen_len=5, measure={"costs": True})
     assert {"slow_baseline", "far_from_roofline"} <= violated(found)
     assert found["costs"]["step_s"] < 0.1
+
+
+def test_a_baseline_that_waits_for_its_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedded pair's step of many small operations, were the processor a GPU."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    capture = setup.capture
+    monkeypatch.setattr(setup, "capture", lambda device: capture(device) | {"device": "cuda:0"})
+    found = summary(tmp_path / "run", num_samples=1, gen_len=5, measure={"costs": True})
+    assert "host_bound" in violated(found)
 
 
 def test_a_machine_that_slows_down(tmp_path: Path, sleepy: Callable[[Sleep], None]) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from eagle_bench.decoding.draft import Draft, tree_draft
 from eagle_bench.decoding.methods.method import Proposing, Streams
 from eagle_bench.drafters.drafter import Drafter
+from eagle_bench.machine.upload import upload
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,19 @@ class StaticTree:
             if depth == 0:
                 proposals = drafter.first(pick)
             else:
-                above = levels[depth - 1]
-                frontier = tokens[-1][:, above.extended]
-                parent_of = torch.tensor(above.parent_of, device=frontier.device)
+                above, device = levels[depth - 1], tokens[-1].device
                 proposals = drafter.extend(
-                    frontier,
-                    parent_of.expand(batch, -1),
-                    above.visible.to(frontier.device).expand(batch, -1, -1),
+                    tokens[-1][:, upload(above.extended, device)],
+                    upload(above.parent_of, device).expand(batch, -1),
+                    above.visible.to(device, non_blocking=True).expand(batch, -1, -1),
                     pick,
                 )
-            tokens.append(proposals.tokens[:, level.origin, level.rank])
+            origin, rank = upload([level.origin, level.rank], proposals.tokens.device)
+            tokens.append(proposals.tokens[:, origin, rank])
             if proposals.q is not None:
-                drawn.append(proposals.q[:, level.origin])
+                drawn.append(proposals.q[:, origin])
         ids = torch.cat(tokens, dim=1)
-        numbers = torch.tensor(parents, device=ids.device).expand(batch, -1)
+        numbers = upload(parents, ids.device).expand(batch, -1)
         return tree_draft(ids, numbers, len(levels), torch.cat(drawn, dim=1) if drawn else None)
 
     def observe(self, depth: int, accepted: list[int], seconds: float) -> None:
