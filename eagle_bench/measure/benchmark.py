@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.chat import opening
@@ -17,6 +17,7 @@ from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.engines.fit import least_context
 from eagle_bench.engines.session import Session
 from eagle_bench.machine.energy import energy_meter, shares_j
+from eagle_bench.machine.evidence import Evidence, Witness
 from eagle_bench.machine.memory import PeakMemory
 from eagle_bench.models.parallel import agreed
 from eagle_bench.records.generation import Arm, Generation, Request
@@ -65,6 +66,7 @@ class Benchmark:
         self.speculative: Arm = build_speculative(config, target, session.drafter.drafter)
         self.energy = energy_meter(target.spec.device)
         self._memory = PeakMemory(target.spec.device)
+        self._witness = Witness(target.spec.device)
         for prompt in prompts:
             session.check_room(prompt.id, least_context(session, prompt), config.gen_len)
 
@@ -116,14 +118,18 @@ class Benchmark:
             requests = [self._request(prompt, turn, histories[prompt.id]) for prompt in speaking]
             self._memory.start()
             self.energy.start()
+            self._witness.start()
             generations = list(arm.generate(requests, self.config.batch_size))
+            evidence = self._witness.stop()
             joules = self.energy.stop_j()
             peak_bytes = self._memory.peak_bytes()
             by_key = {generation.request.key: generation for generation in generations}
             spoken = [by_key[request.key] for request in requests]
             shares = shares_j(joules, [len(generation.tokens) for generation in spoken])
             for prompt, generation, energy_j in zip(speaking, spoken, shares, strict=True):
-                row = self._row(prompt, turn, arm, block, generation, peak_bytes, energy_j)
+                row = self._row(
+                    prompt, turn, arm, block, generation, peak_bytes, energy_j, evidence
+                )
                 rounds = round_rows(
                     generation, prompt_id=prompt.id, turn=turn, arm=arm.name, repeat=block.repeat
                 )
@@ -154,6 +160,7 @@ class Benchmark:
         generation: Generation,
         peak_bytes: int,
         energy_j: float | None,
+        evidence: Evidence,
     ) -> GenerationRow:
         rounds = generation.rounds if arm is self.speculative else []
         return GenerationRow(
@@ -183,4 +190,5 @@ class Benchmark:
             batch_size=self.config.batch_size,
             order=int(block.baseline_first is (arm is self.speculative)),
             started_s=generation.started_s,
+            **asdict(evidence),
         )

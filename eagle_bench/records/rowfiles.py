@@ -19,6 +19,23 @@ ROUNDS = "rounds.jsonl"
 ROUNDS_PARQUET = "rounds.parquet"
 PHASES_PARQUET = "phases.parquet"
 PHASE_PREFIX = "phases_s."
+NULLABLE = {
+    **dict.fromkeys(
+        ("energy_j", "cpu_s", "waited_s", "others_cores", "steal_s", "throttled_s", "pressure_s"),
+        "float64",
+    ),
+    **dict.fromkeys(
+        (
+            "involuntary_switches",
+            "gpu_sm_mhz",
+            "gpu_power_state",
+            "gpu_throttle_mask",
+            "gpu_processes",
+        ),
+        "Int64",
+    ),
+}
+"""Types of the columns that may be null throughout."""
 
 Row = TypeVar("Row", GenerationRow, RoundRow)
 GenerationKey = tuple[str, int, str, int]
@@ -67,7 +84,7 @@ def read_rounds(folder: Path) -> tuple[list[RoundRow], list[str]]:
 def generations_frame(rows: Sequence[GenerationRow]) -> pd.DataFrame:
     """Generation rows as a table with the field names of the metrics page."""
     frame = pd.DataFrame([asdict(r) for r in rows], columns=[f.name for f in fields(GenerationRow)])
-    return frame.astype({"energy_j": "float64"})
+    return frame.astype(NULLABLE)
 
 
 def rounds_frame(rows: Sequence[RoundRow]) -> pd.DataFrame:

@@ -12,7 +12,8 @@ class GenerationRow:
     """One prompt (and turn) x arm x repeat. Times in seconds, counts in tokens or calls.
 
     `order` is 0 for the arm that ran first on the prompt, 1 for the other; `started_s` is on
-    the process's own clock.
+    the process's own clock. What follows `started_s` is the `Evidence` of others' work, of the
+    whole batch where several ran at once; None where the machine does not tell.
     """
 
     prompt_id: str
@@ -41,6 +42,17 @@ class GenerationRow:
     batch_size: int = 1
     order: int = 0
     started_s: float = 0.0
+    cpu_s: float | None = None
+    involuntary_switches: int | None = None
+    waited_s: float | None = None
+    others_cores: float | None = None
+    steal_s: float | None = None
+    throttled_s: float | None = None
+    pressure_s: float | None = None
+    gpu_sm_mhz: int | None = None
+    gpu_power_state: int | None = None
+    gpu_throttle_mask: int | None = None
+    gpu_processes: int | None = None
 
 
 @dataclass
