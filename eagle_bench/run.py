@@ -27,17 +27,19 @@ def job(config: RunConfig) -> None:
     from eagle_bench.measure.job import run_job
     from eagle_bench.results.progress import ProgressBar
     from eagle_bench.results.show import show_job
+    from eagle_bench.results.trackers.build import make_tracker
 
     hydra = HydraConfig.get()
     alone = hydra.mode is RunMode.RUN
     folder = Path(hydra.runtime.output_dir)
     group = folder.name if alone else Path(hydra.sweep.dir).name
-    bar = ProgressBar(quiet=config.output.value == "quiet")
+    bar = ProgressBar(quiet=config.output is Output.quiet)
+    tracker = make_tracker(config.tracker, folder, bar.say)
     try:
         result = run_job(config, folder, SHARED, bar)
     finally:
         bar.stop()
-    show_job(result, config, group, bar.say, alone=alone)
+    show_job(result, config.output, tracker, group, bar.say, alone=alone)
     if config.strict:
         _refuse_suspect(result)
 

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from eagle_bench.config.run import RunConfig
 from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.config.values import Output
 from eagle_bench.records.atomic import write_text
 from eagle_bench.records.job import Job
-from eagle_bench.results.charts.files import plot_run
+from eagle_bench.results.charts.files import plot_missing, plot_run
 from eagle_bench.results.collect import SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE, write_sweep
 from eagle_bench.results.derived import derived_figures, write_derived
 from eagle_bench.results.report.page import build_page
@@ -20,33 +19,32 @@ from eagle_bench.results.report.write import REPORT_FILE, write_page
 from eagle_bench.results.tables.jobs import category_table, job_table
 from eagle_bench.results.tables.render import print_table, run_markdown
 from eagle_bench.results.trackers.build import make_tracker
-from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord
+from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord, Tracker
 
 TABLE_FILE = "table.md"
 Say = Callable[[str], None]
 
 
-def show_job(job: Job, config: RunConfig, group: str, say: Say, *, alone: bool) -> None:
-    """Table, pictures and tracker of one job; `alone` unless it is one of a sweep.
+def show_job(
+    job: Job, output: Output, tracker: Tracker, group: str, say: Say, *, alone: bool
+) -> None:
+    """Table, pictures and tracker of one job, in this order; `alone` unless it is one of a sweep.
 
-    A job that was found finished has its pictures and was logged when it was measured.
+    A job that was found finished has its pictures, but for those that were deleted.
     """
     table = job_table([job])
-    if not job.found:
-        write_table(job)
-        pictures = plot_run(job, job.folder)
-        tracker = make_tracker(config.tracker, job.folder, say)
-        tracker.log_job(JobRecord(job, group, table, pictures))
-    if config.output is Output.quiet:
-        return
-    if config.output is Output.table:
+    if output is Output.table:
         print_table(table)
         categories = category_table(job)
         if categories is not None and alone:
             print_table(categories)
-    say(f"results: {job.folder}")
-    if config.output is Output.json and alone:
+    if output is Output.json and alone:
         print(json.dumps(document(job)), flush=True)
+    write_table(job)
+    pictures = plot_missing(job, job.folder) if job.found else plot_run(job, job.folder)
+    if output is not Output.quiet:
+        say(f"results: {job.folder}")
+    tracker.log_job(JobRecord(job, group, table, pictures))
 
 
 def write_table(job: Job) -> None:
@@ -62,14 +60,12 @@ def show_sweep(folder: Path, output: Output, tracker: TrackerConfig, say: Say) -
     table = job_table(found.jobs)
     for sentence in found.skipped:
         say(f"skipped: {sentence}")
-    derived = derived_figures(found.jobs)
-    write_derived(derived, folder)
-    pictures = sorted(folder.glob("*.png"))
-    files = [folder / name for name in (SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE)]
-    record = SweepRecord(folder.name, found.jobs, table, pictures, files)
-    make_tracker(tracker, folder, say).log_sweep(record)
     if output is Output.table:
         print_table(table)
+    if output is Output.json:
+        print(json.dumps({"jobs": [document(job) for job in found.jobs]}), flush=True)
+    derived = derived_figures(found.jobs)
+    write_derived(derived, folder)
     loads = [job.provenance.get("loads") or {"done": 0, "saved": 0} for job in found.jobs]
     say(
         f"models: {sum(each['done'] for each in loads)} loads, "
@@ -78,8 +74,10 @@ def show_sweep(folder: Path, output: Output, tracker: TrackerConfig, say: Say) -
     report = write_page(build_page(found, folder, derived), folder / REPORT_FILE)
     say(f"report: {report}")
     say(f"sweep: {folder}")
-    if output is Output.json:
-        print(json.dumps({"jobs": [document(job) for job in found.jobs]}), flush=True)
+    pictures = sorted(folder.glob("*.png"))
+    files = [folder / name for name in (SWEEP_CSV, SWEEP_PARQUET, SWEEP_TABLE)]
+    record = SweepRecord(folder.name, found.jobs, table, pictures, files)
+    make_tracker(tracker, folder, say).log_sweep(record)
 
 
 def document(job: Job) -> dict[str, Any]:

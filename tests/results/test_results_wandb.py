@@ -18,7 +18,7 @@ from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.records.job import read_job
 from eagle_bench.records.store import RunFolder
 from eagle_bench.results.tables.jobs import job_table
-from eagle_bench.results.trackers import wandb_tracker
+from eagle_bench.results.trackers import servers, wandb_tracker
 from eagle_bench.results.trackers.build import make_tracker
 from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord
 
@@ -44,6 +44,7 @@ def _nobody(tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setattr(servers, "_GIVEN_UP", set())
 
 
 @pytest.fixture
@@ -134,10 +135,7 @@ def check_offline(tmp_path: Path, record: JobRecord, uri: str, key: str) -> str:
     folder = tmp_path / "track"
     make_tracker(config, folder, lines.append).log_job(record)
     assert len(wandb_runs(folder)) == 1
-    assert [("offline instead" in line, "wandb sync" in line) for line in lines] == [
-        (True, False),
-        (False, True),
-    ]
+    assert ["offline instead" in line for line in lines] == [True], "the sweep says how to sync"
     if key:
         told = " ".join(lines).encode()
         assert key.encode() not in b"".join([told, *map(read, folder.rglob("*"))])

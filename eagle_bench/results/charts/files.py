@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from eagle_bench.results.swept import (
 MAX_LINES = len(COLOURS)
 AXIS_NAMES = {GEN_LEN: "Generation length (tokens)"}
 
+Draw = Callable[[Path], Path]
+"""Writes one picture to a path, and returns that path."""
+
 
 def plot_run(job: Job, folder: Path) -> list[Path]:
     """Write a run's pictures: speedup, calls, acceptance by position, histogram, categories.
@@ -31,12 +34,32 @@ def plot_run(job: Job, folder: Path) -> list[Path]:
     list[Path]
         The PNGs that the summary has figures for.
     """
+    return [draw(folder / name) for name, draw in _run_pictures(job).items()]
+
+
+def plot_missing(job: Job, folder: Path) -> list[Path]:
+    """A run's pictures, of which only those are drawn that are not there."""
+    return [
+        path if (path := folder / name).exists() else draw(path)
+        for name, draw in _run_pictures(job).items()
+    ]
+
+
+def plot_sweep(jobs: Sequence[Job], folder: Path) -> list[Path]:
+    """Write `speedup_by_KEY.png` for each swept setting, calls per token, acceptance.
+
+    `KEY` is `gen_len` when the jobs differ in nothing. Jobs without figures are left out.
+    """
+    return [draw(folder / name) for name, draw in _sweep_pictures(jobs).items()]
+
+
+def _run_pictures(job: Job) -> dict[str, Draw]:
     if job.method is None:
-        return []
-    pictures = [*plot_sweep([job], folder)]
+        return {}
+    pictures = _sweep_pictures([job])
     histogram = job.speculative.get("accept_histogram")
     if histogram:
-        pictures.append(_histogram(histogram, folder / "accept_histogram.png"))
+        pictures["accept_histogram.png"] = partial(draw_bars, _histogram(histogram))
     categories = job.summary.get("categories") or {}
     bars = [
         Bar(name, "", speedup["pooled"], speedup.get("low"), speedup.get("high"))
@@ -45,28 +68,24 @@ def plot_run(job: Job, folder: Path) -> list[Path]:
     ]
     if bars:
         chart = _speedup_chart("Speedup by category", "Category", bars)
-        pictures.append(draw_bars(chart, folder / "speedup_by_category.png"))
+        pictures["speedup_by_category.png"] = partial(draw_bars, chart)
     return pictures
 
 
-def plot_sweep(jobs: Sequence[Job], folder: Path) -> list[Path]:
-    """Write `speedup_by_KEY.png` for each swept setting, calls per token, acceptance.
-
-    `KEY` is `gen_len` when the jobs differ in nothing. Jobs without figures are left out.
-    """
+def _sweep_pictures(jobs: Sequence[Job]) -> dict[str, Draw]:
     jobs = [job for job in jobs if job.complete and job.method is not None]
     if not jobs:
-        return []
+        return {}
     keys = swept_keys(jobs) or [GEN_LEN]
     jobs = sort_jobs(jobs, keys)
-    pictures = [
-        draw_bars(chart, folder / f"speedup_by_{slug(key)}.png")
+    pictures: dict[str, Draw] = {
+        f"speedup_by_{slug(key)}.png": partial(draw_bars, chart)
         for key in keys
         if (chart := _speedup_by(jobs, key, keys)).bars
-    ]
-    pictures.append(draw_bars(_calls_chart(jobs, keys), folder / "calls_per_token.png"))
+    }
+    pictures["calls_per_token.png"] = partial(draw_bars, _calls_chart(jobs, keys))
     if any(job.speculative.get("per_position") for job in jobs):
-        pictures.append(_per_position(jobs, keys, folder / "per_position_acceptance.png"))
+        pictures["per_position_acceptance.png"] = partial(_per_position, jobs, keys)
     return pictures
 
 
@@ -111,17 +130,16 @@ def _calls_chart(jobs: Sequence[Job], keys: Sequence[str]) -> BarChart:
     return BarChart("Target calls per token", "", "Target calls per token", bars)
 
 
-def _histogram(counts: Sequence[int], path: Path) -> Path:
+def _histogram(counts: Sequence[int]) -> BarChart:
     total = sum(counts) or 1
     bars = [Bar(str(accepted), "", 100 * n / total) for accepted, n in enumerate(counts)]
-    chart = BarChart(
+    return BarChart(
         "Draft tokens accepted per round",
         "Accepted draft tokens",
         f"Share of {total:,} rounds (%)",
         bars,
         number="{:.1f}%",
     )
-    return draw_bars(chart, path)
 
 
 def _per_position(jobs: Sequence[Job], keys: Sequence[str], path: Path) -> Path:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from eagle_bench.config.tracker import TrackerConfig
+from eagle_bench.results.trackers.careful import CarefulTracker
+from eagle_bench.results.trackers.no_tracker import NoTracker
+from eagle_bench.results.trackers.servers import answers
 from eagle_bench.results.trackers.tracker import Say, Tracker
 
 
 def make_tracker(config: TrackerConfig, folder: Path, say: Say) -> Tracker:
-    """Pick the tracker that the config names.
+    """The tracker that the config names, made before anything is measured.
 
     Parameters
     ----------
@@ -25,6 +28,16 @@ def make_tracker(config: TrackerConfig, folder: Path, say: Say) -> Tracker:
     UserError
         Its library is not installed.
     """
+    if config.name == "none":
+        return NoTracker()
+    tracker = _named(config, folder, say)
+    served = config.name == "mlflow" and (config.uri or "").startswith("http")
+    if served and not answers(str(config.uri), "the results stay on disk", say):
+        return NoTracker()
+    return CarefulTracker(tracker, say)
+
+
+def _named(config: TrackerConfig, folder: Path, say: Say) -> Tracker:
     if config.name == "wandb":
         from eagle_bench.results.trackers.wandb_tracker import WandbTracker
 
@@ -33,10 +46,6 @@ def make_tracker(config: TrackerConfig, folder: Path, say: Say) -> Tracker:
         from eagle_bench.results.trackers.tensorboard_tracker import TensorboardTracker
 
         return TensorboardTracker(config, folder, say)
-    if config.name == "mlflow":
-        from eagle_bench.results.trackers.mlflow_tracker import MlflowTracker
+    from eagle_bench.results.trackers.mlflow_tracker import MlflowTracker
 
-        return MlflowTracker(config, folder, say)
-    from eagle_bench.results.trackers.no_tracker import NoTracker
-
-    return NoTracker()
+    return MlflowTracker(config, folder)

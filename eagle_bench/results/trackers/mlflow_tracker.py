@@ -13,11 +13,10 @@ from eagle_bench.results.flatten import flatten
 from eagle_bench.results.tables.render import render_markdown
 from eagle_bench.results.tables.table import Table
 from eagle_bench.results.trackers.curves import STEP, curve_point, numbers, run_name
-from eagle_bench.results.trackers.tracker import JobRecord, Say, SweepRecord
+from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord
 
 try:
     import mlflow
-    from mlflow.exceptions import MlflowException
 except ImportError as error:
     raise UserError("tracker=mlflow needs MLflow: pip install 'eagle_bench[mlflow]'.") from error
 
@@ -27,11 +26,14 @@ MAX_PARAM = 500
 class MlflowTracker:
     """One MLflow run per job, tagged with its sweep, and one for the report."""
 
-    def __init__(self, config: TrackerConfig, folder: Path, say: Say) -> None:
+    def __init__(self, config: TrackerConfig, folder: Path) -> None:
         self._config = config
         self._uri = config.uri or f"sqlite:///{(folder / 'mlflow.db').resolve()}"
         self._folder = folder
-        self._say = say
+
+    @property
+    def place(self) -> str:
+        return str(scrub(f"mlflow {self._uri} {self._config.project}"))
 
     def log_job(self, record: JobRecord) -> None:
         """Log config as parameters, the summary's numbers as metrics, table and pictures."""
@@ -55,15 +57,11 @@ class MlflowTracker:
         self._folder.mkdir(parents=True, exist_ok=True)
         tags = {"group": group, "job_type": job_type}
         tags |= dict.fromkeys(self._config.tags, "true")
-        try:
-            mlflow.set_tracking_uri(self._uri)
-            self._make_local_experiment()
-            mlflow.set_experiment(self._config.project)
-            with mlflow.start_run(run_name=name, tags=tags):
-                yield
-        except MlflowException as error:
-            sentence = scrub(str(error).partition("\n")[0])
-            self._say(f"MLflow: {sentence}; the results are on disk only.")
+        mlflow.set_tracking_uri(self._uri)
+        self._make_local_experiment()
+        mlflow.set_experiment(self._config.project)
+        with mlflow.start_run(run_name=name, tags=tags):
+            yield
 
     def _make_local_experiment(self) -> None:
         """Keep artifacts beside the local store; MLflow's default is the working directory."""

@@ -8,6 +8,8 @@ from eagle_bench.results.trackers.tracker import JobRecord, SweepRecord
 class NoTracker:
     """Logs nothing."""
 
+    place = "nowhere"
+
     def log_job(self, record: JobRecord) -> None:
         """Do nothing."""
 

@@ -31,6 +31,10 @@ class TensorboardTracker:
         self._root = Path(config.uri) if config.uri else folder / "tensorboard"
         self._say = say
 
+    @property
+    def place(self) -> str:
+        return f"tensorboard {self._root}"
+
     def log_job(self, record: JobRecord) -> None:
         """Log scalars with `gen_len` as the step, the config as text, pictures."""
         job = record.job

@@ -1,4 +1,4 @@
-"""What every tracker does, and the factory that picks one."""
+"""What every tracker does."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ class JobRecord:
     table: Table
     pictures: Sequence[Path] = ()
 
+    @property
+    def alone(self) -> bool:
+        """Whether it is no job of a sweep."""
+        return self.group == self.job.folder.name
+
 
 @dataclass(frozen=True)
 class SweepRecord:
@@ -50,8 +55,14 @@ class SweepRecord:
 class Tracker(Protocol):
     """Logs results after they were measured and stored: it never runs in a timed region.
 
-    A service that is down never stops a run: a tracker says so in one line and goes on.
+    Attributes
+    ----------
+    place : str
+        Where records go, without secrets; a finished job that went there is not logged again.
     """
+
+    @property
+    def place(self) -> str: ...
 
     def log_job(self, record: JobRecord) -> None:
         """Log one job as one run of the service."""

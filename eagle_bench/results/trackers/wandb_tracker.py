@@ -19,12 +19,14 @@ from eagle_bench.records.rowfiles import GENERATIONS_PARQUET, ROUNDS_PARQUET
 from eagle_bench.records.scrub import scrub
 from eagle_bench.results.tables.table import Table
 from eagle_bench.results.trackers.curves import PREFIX, STEP, curve_point, run_name
+from eagle_bench.results.trackers.servers import answers, give_up
 from eagle_bench.results.trackers.tracker import JobRecord, Say, SweepRecord
 
 Mode = Literal["online", "offline", "disabled"]
 
 INIT_TIMEOUT_S = 20.0
 FINISH_TIMEOUT_S = 120.0
+OFFLINE_INSTEAD = "logging offline instead"
 LOGS = "wandb/offline-run-*"
 """Where offline runs lie under a tracker's folder."""
 
@@ -40,6 +42,13 @@ class WandbTracker:
         self._folder = folder
         self._say = say
         self._mode = cast(Mode, config.mode)
+        if self._mode == "online":
+            self._look_for_server()
+
+    @property
+    def place(self) -> str:
+        config = self._config
+        return str(scrub(f"wandb {self._mode} {config.uri} {config.entity}/{config.project}"))
 
     def log_job(self, record: JobRecord) -> None:
         """Log config, summary, the job's table, its pictures and its results."""
@@ -58,7 +67,8 @@ class WandbTracker:
             run.log({"results": _table(record.table), **_images(record.pictures)})
             run.log_artifact(_artifact(run, _results(job)))
             run.summary.update({"status": job.status, "reason": job.reason, **job.summary})
-        self._tell_how_to_sync([f"{self._folder}/{LOGS}"])
+        if record.alone:
+            self._tell_how_to_sync([f"{self._folder}/{LOGS}"])
 
     def log_sweep(self, record: SweepRecord) -> None:
         """Log a run of type `report`: curves by `gen_len`, table, pictures, everyone's results."""
@@ -95,15 +105,24 @@ class WandbTracker:
             if self._config.uri is not None:
                 wandb.teardown()
 
+    def _look_for_server(self) -> None:
+        """Before anything is measured: is there a login, and does the server answer?"""
+        server = wandb.setup(_settings(self._config.uri)).settings.base_url
+        if not self._logged_in():
+            self._fall_back(server, "no W&B login was found")
+        elif not answers(server, OFFLINE_INSTEAD, self._say):
+            self._mode = "offline"
+        wandb.teardown()  # Its process would run beside what is measured.
+
     def _start(self, settings: dict[str, Any]) -> wandb.Run:
-        if self._mode == "online" and not self._logged_in():
-            self._fall_back("no W&B login was found")
         try:
             return self._init(settings)
         except wandb.errors.Error as error:
             if self._mode != "online":
                 raise
-            self._fall_back(scrub(str(error).partition("\n")[0]))
+            server = wandb.setup().settings.base_url
+            self._fall_back(server, str(error).partition("\n")[0])
+            wandb.teardown()
             return self._init(settings)
 
     def _init(self, settings: dict[str, Any]) -> wandb.Run:
@@ -120,15 +139,13 @@ class WandbTracker:
     def _logged_in(self) -> bool:
         """Whether there is a key; `login` would keep a `host` in the user's own settings file."""
         try:
-            wandb.setup(_settings(self._config.uri))
             return wandb.login(prompt=False, verify=False)
         except wandb.errors.Error:
             return False
 
-    def _fall_back(self, reason: str) -> None:
-        wandb.teardown()
+    def _fall_back(self, server: str, reason: str) -> None:
+        give_up(server, f"W&B: {reason}; {OFFLINE_INSTEAD}.", self._say)
         self._mode = "offline"
-        self._say(f"W&B: {reason}; logging offline instead.")
 
     def _tell_how_to_sync(self, places: Iterable[str]) -> None:
         if self._mode == "offline":
