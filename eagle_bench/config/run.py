@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -67,3 +68,7 @@ class RunConfig:
 
 RESULT_IRRELEVANT = ("tracker", "output", "output_dir", "resume", "strict")
 """Settings that do not change what is measured, so they are no part of a job's identity."""
+
+LATER: dict[str, Any] = {}
+"""Settings that came when results were on disk already, as `group.name`, with their defaults. At
+its default such a setting is no part of a job's identity, so that an upgrade orphans no folder."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from eagle_bench.config.run import RESULT_IRRELEVANT
+from eagle_bench.config.run import LATER, RESULT_IRRELEVANT
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -19,5 +19,16 @@ def config_hash(config: Mapping[str, Any]) -> str:
         16 hexadecimal digits.
     """
     relevant = {key: value for key, value in config.items() if key not in RESULT_IRRELEVANT}
-    canonical = json.dumps(relevant, sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(_asked(relevant), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _asked(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """`config` without the settings of `LATER` that stand at their defaults."""
+    kept = {}
+    for key, value in config.items():
+        name = above + key
+        if name in LATER and value == LATER[name]:
+            continue
+        kept[key] = _asked(value, f"{name}.") if isinstance(value, Mapping) else value
+    return kept

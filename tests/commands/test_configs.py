@@ -17,9 +17,12 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf, open_dict, read_write
 from syrupy.assertion import SnapshotAssertion
 
+from eagle_bench.config.run import LATER
+from eagle_bench.config.values import plain
 from eagle_bench.drafters.build import check_combination
 from eagle_bench.errors import UserError
 from eagle_bench.launch import registry as schema
+from eagle_bench.records.identity import config_hash
 from eagle_bench.results.flatten import flatten
 
 CONF = Path(schema.CONF)
@@ -132,3 +135,25 @@ def test_what_a_method_without_a_cache_cannot_do(method: str, setting: str, tell
 def test_what_it_can_do(method: str) -> None:
     config, _ = settings("config", f"decoding={method}")
     check_combination(config)
+
+
+@pytest.mark.parametrize(
+    ("asked", "hashed"),
+    [
+        ((), "a25728b888853fba"),
+        (("drafter=eagle3", "drafter.path=x"), "3dd8a5bddec0b1cd"),
+        (("drafter=draft_model",), "90b5f8de90bb8a6a"),
+        (("drafter=prompt_lookup", "decoding=chain"), "a4297ec84496e2ed"),
+    ],
+)
+def test_an_upgrade_orphans_no_folder(asked: tuple[str, ...], hashed: str) -> None:
+    """The hashes are those of commit bb9d868; a setting that is new since stands in `LATER`."""
+    assert config_hash(plain(settings("config", *asked)[0])) == hashed
+
+
+def test_a_later_setting_counts_off_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LATER, "measure.later", None)
+    before = {"gen_len": 8, "measure": {"costs": False}}
+    at_default = {"gen_len": 8, "measure": {"costs": False, "later": None}}
+    changed = {"gen_len": 8, "measure": {"costs": False, "later": 3}}
+    assert config_hash(before) == config_hash(at_default) != config_hash(changed)
