@@ -65,6 +65,8 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
     for reason, count in prompts.skipped.items():
         total = count + len(prompts.prompts)
         listener.say(f"{count} of {total} prompts left out: {reason}")
+    for warning in session.drafter.report.get("warnings", ()):
+        listener.say(f"the head: {warning}")
     return Setup(config, session, prompts, _provenance(session, prompts))
 
 

@@ -148,12 +148,13 @@ class LeanTarget:
             gate, up = F.linear(y, layer.gate_up).chunk(2, dim=-1)
             x = x + F.linear(F.silu(gate) * up, layer.down)
         cache.advance(q)
-        if features and len(self._layers) in self.spec.aux_layers:
-            taken[len(self._layers)] = F.rms_norm(x, (width,), self._norm, eps)
-        shown = x[:, -1:] if last_only else x
-        logits = F.linear(F.rms_norm(shown, (width,), self._norm, eps), self._head)
+        wanted = self.spec.aux_layers if features else ()
+        shown = x[:, -1:] if last_only and len(self._layers) + 1 not in wanted else x
+        normed = F.rms_norm(shown, (width,), self._norm, eps)
+        logits = F.linear(normed[:, -1:] if last_only else normed, self._head)
         if not features:
             return Step(logits, None)
+        taken |= {len(self._layers): x, len(self._layers) + 1: normed}
         return Step(logits, torch.cat([taken[i] for i in self.spec.aux_layers], dim=-1))
 
     @property

@@ -15,8 +15,10 @@ from eagle_bench.models.cache import KVCache
 class TargetSpec:
     """What a drafter and the loop must know of a target.
 
-    `aux_layers` are the layers whose *input* is a feature (HF's `hidden_states` index);
-    `remarks` are sentences that a person should read.
+    `aux_layers` are the boundaries whose state is a feature: the input of layer i, with
+    `num_layers` the residual behind the last layer and `num_layers + 1` the same after the final
+    norm (which transformers shows as `hidden_states[num_layers]`). `remarks` are sentences that
+    a person should read.
     """
 
     name: str
@@ -93,7 +95,7 @@ class Target(Protocol):
         ...
 
     def set_aux_layers(self, layers: tuple[int, ...]) -> None:
-        """Choose the layers whose inputs are the features."""
+        """Choose the boundaries whose states are the features (`TargetSpec.aux_layers`)."""
         ...
 
 

@@ -43,11 +43,13 @@ class TransformersTarget:
     def set_aux_layers(self, layers: tuple[int, ...]) -> None:
         for hook in self._hooks:
             hook.remove()
-        modules = decoder_layers(self.model)
+        places: list[Any] = list(decoder_layers(self.model))
+        if max(layers, default=0) >= len(places):
+            places.append(self.model.get_decoder().norm)
         self._hooks = [
-            modules[index].register_forward_pre_hook(self._take(index), with_kwargs=True)
-            if index < len(modules)
-            else self.model.get_decoder().norm.register_forward_hook(self._take_output(index))
+            places[index].register_forward_pre_hook(self._take(index), with_kwargs=True)
+            if index < len(places)
+            else places[-1].register_forward_hook(self._take_output(index))
             for index in layers
         ]
         self.spec = replace(self.spec, aux_layers=tuple(layers))

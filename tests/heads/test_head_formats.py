@@ -232,16 +232,41 @@ def test_aux_layers_of_both_conventions(
     assert overridden.report.aux_source == "drafter.aux_layers"
 
 
-def test_norm_output_means_feedback_except_in_specforge(tmp_path: Path) -> None:
+def test_norm_output_is_feedback_whatever_the_folder_is_called(tmp_path: Path) -> None:
     made = tiny(norm_output=True)
-    fed_back = load_head(made.write(tmp_path / "plain"))
-    assert fed_back.config.norm_output
+    plain = load_head(made.write(tmp_path / "plain"))
     specforge = load_head(as_specforge(made, tmp_path))
-    assert not specforge.config.norm_output
-    assert any("norm_output" in warning for warning in specforge.report.warnings)
     once = load_head(tiny().write(tmp_path / "without"))
-    assert torch.equal(outputs(specforge.head)[1], outputs(once.head)[1])
-    assert not torch.equal(outputs(fed_back.head)[1], outputs(once.head)[1])
+    for loaded in (plain, specforge):
+        assert any("drafter.norm_output=false" in each for each in loaded.report.warnings)
+        assert torch.equal(outputs(loaded.head)[1], outputs(plain.head)[1])
+        assert not torch.equal(outputs(loaded.head)[1], outputs(once.head)[1])
+    told = load_head(as_specforge(made, tmp_path), norm_output=False)
+    assert not any("norm_output" in each for each in told.report.warnings)
+    assert torch.equal(outputs(told.head)[1], outputs(once.head)[1])
+
+
+def test_a_deepspec_head_reads_five_outputs(tmp_path: Path) -> None:
+    made = tiny(draft=VOCAB, qk_norm=True)
+    weights = renamed(made, "midlayer.", "layers.0.")
+    weights["fc.weight"] = torch.randn(HIDDEN, 5 * HIDDEN)
+    config = {k: v for k, v in made.config.items() if k != "draft_vocab_size"}
+    config |= {"architectures": ["Qwen3Eagle3Model"], "target_layer_ids": [1, 3, 5, 7, 9]}
+    loaded = load_head(Tiny(weights, config).write(tmp_path), target=Target())
+    assert loaded.report.format == "deepspec"
+    assert loaded.report.aux_layers == [2, 4, 6, 8, 10]
+    assert loaded.config.qk_norm
+    assert loaded.config.generation == 3
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_id_equal_to_the_number_of_layers_names_a_boundary(nested: bool, tmp_path: Path) -> None:
+    made = tiny()
+    ids: dict[str, Any] = {"eagle_aux_hidden_state_layer_ids": [2, 6, 12]}
+    made.config |= {"eagle_config": ids} if nested else ids
+    report = load_head(made.write(tmp_path), target=Target()).report
+    assert report.aux_layers == [2, 6, 12]
+    assert "12 can only name a boundary" in report.aux_source
 
 
 def test_own_embeddings_only_where_the_widths_differ(tmp_path: Path) -> None:
@@ -280,7 +305,7 @@ def test_eagle1_uses_the_targets_lm_head(tmp_path: Path) -> None:
     made = tiny_eagle1()
     loaded = load_head(made.write(tmp_path), target=Target())
     assert loaded.report.format == "eagle1"
-    assert loaded.config.features_of(12) == (12,)
+    assert loaded.config.features_of(12) == (13,)
     assert not loaded.config.own_lm_head
     lm_head = torch.nn.Linear(HIDDEN, VOCAB, bias=False)
     loaded.head.attach_lm_head(lm_head)
@@ -298,7 +323,7 @@ EXPORTS: list[tuple[str, dict[str, Any]]] = [
     ("speculators", {"qk_norm": True, "fc_norm": True, "norm_before_residual": True}),
     ("safeailab", {"target_hidden": 48, "head_dim": 12, "theta": 1e6}),
     ("modelopt", {"scaling": {"rope_type": "linear", "factor": 2.0}}),
-    ("specforge", {"draft": VOCAB}),
+    ("specforge", {"draft": VOCAB, "norm_output": True}),
 ]
 
 

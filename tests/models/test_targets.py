@@ -127,11 +127,19 @@ def test_aux_layers_of_choice(kind: str) -> None:
     tokens = texts(1, 6)
     hidden = model(tokens, output_hidden_states=True, use_cache=False).hidden_states
     target = lean_target(model) if kind == "lean" else generic_target(model)
-    for layers in ((0, 1, 6), (5, 2, 3), (LAYERS,), (1, LAYERS)):
+    residual: list[torch.Tensor] = []
+    model.model.norm.register_forward_pre_hook(lambda _, args: residual.append(args[0]))
+    model(tokens, use_cache=False)
+    boundaries = [*hidden[:LAYERS], residual[0], hidden[LAYERS]]
+    positions = torch.arange(6)[None]
+    for layers in ((0, 1, 6), (5, 2, 3), (LAYERS,), (1, LAYERS + 1), (LAYERS, LAYERS + 1)):
         target.set_aux_layers(layers)
         assert target.spec.aux_layers == layers
-        step = run(target, tokens, KVCache(1, 6), 0, None)
-        close(step.features, torch.cat([hidden[i] for i in layers], -1))
+        for last_only in (False, True):
+            step = target.forward(
+                tokens, positions, None, KVCache(1, 6), features=True, last_only=last_only
+            )
+            close(step.features, torch.cat([boundaries[i] for i in layers], -1))
 
 
 @pytest.mark.parametrize("kind", ["lean", "generic"])

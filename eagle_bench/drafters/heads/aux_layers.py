@@ -16,6 +16,8 @@ from eagle_bench.errors import UserError
 from eagle_bench.models.target import default_aux_layers
 
 KEY = "eagle_aux_hidden_state_layer_ids"
+OUTPUTS_KEY = "target_layer_ids"
+"""DeepSpec's: always layer outputs, -1 the embeddings."""
 
 
 @dataclass(frozen=True)
@@ -33,27 +35,37 @@ def read_aux_layers(
     """What the override, or else the config of the head, says.
 
     The rule for telling the conventions apart: ids that are exactly the default of one
-    convention for this target are of that convention; otherwise ids under `eagle_config`
-    follow the format's own convention, and ids at the top of the config name inputs.
+    convention for this target are of that convention; an id equal to the number of layers can
+    only name an input; otherwise ids under `eagle_config` follow the format's own convention,
+    and ids at the top of the config name inputs.
     """
     if override is not None:
         return AuxLayers(tuple(override), "drafter.aux_layers")
     nested = (config.get("eagle_config") or {}).get(KEY)
-    ids = nested or config.get(KEY)
+    outputs = config.get(OUTPUTS_KEY)
+    ids = nested or config.get(KEY) or outputs
     if not ids:
         return AuxLayers(
             None,
             "not in config.json: the default [2, L//2, L-3]",
-            "config.json does not name the aux layers; the default [2, L//2, L-3] is assumed.",
+            "config.json does not name the aux layers; the default [2, L//2, L-3] is assumed."
+            if form.names_aux
+            else None,
         )
-    if not isinstance(ids, list) or not all(isinstance(i, int) for i in ids):
-        raise UserError(f"config.json: {KEY}={ids} is no list of layer numbers.")
+    where = f"eagle_config.{KEY}" if nested else KEY if config.get(KEY) else OUTPUTS_KEY
+    if not isinstance(ids, list) or not all(type(i) is int for i in ids):
+        raise UserError(f"config.json: {where}={ids} is no list of layer numbers.")
     inputs, moved = tuple(ids), tuple(i + 1 for i in ids)
-    where = f"eagle_config.{KEY}" if nested else KEY
+    if where == OUTPUTS_KEY:
+        return AuxLayers(moved, f"{where}={ids}, layer outputs by that key's meaning")
     if num_layers is not None and default_aux_layers(num_layers) in (inputs, moved):
         kind = "input" if inputs == default_aux_layers(num_layers) else "output"
         layers = default_aux_layers(num_layers)
         return AuxLayers(layers, f"{where}={ids}, layer {kind}s by the default pattern")
+    if num_layers in ids:
+        return AuxLayers(
+            inputs, f"{where}={ids}, layer inputs: {num_layers} can only name a boundary"
+        )
     kind = form.aux_ids if nested else "input"
     layers = inputs if kind == "input" else moved
     doubtful = ids[0] == (1 if kind == "input" else 2)

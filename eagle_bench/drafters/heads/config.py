@@ -56,8 +56,7 @@ class HeadConfig:
     num_features : int
         Hidden states of the target that `fuse` reads (3; 1 for EAGLE-1/2).
     aux_layers : tuple of int or None
-        Which: indices of the layers whose *input* they are (the index into transformers'
-        `hidden_states`); None for the default `[2, L // 2, L - 3]`.
+        Which: the boundaries of `TargetSpec.aux_layers`; None for `[2, L // 2, L - 3]`.
     """
 
     hidden_size: int
@@ -90,9 +89,9 @@ class HeadConfig:
     aux_layers: tuple[int, ...] | None = None
 
     def features_of(self, num_target_layers: int) -> tuple[int, ...]:
-        """Indices into `hidden_states` of a target with `num_target_layers` layers."""
+        """The boundaries of a target with `num_target_layers` layers that the head reads."""
         if self.generation != 3:
-            return (num_target_layers,)
+            return (num_target_layers + 1,)
         if self.aux_layers is not None:
             return self.aux_layers
         return default_aux_layers(num_target_layers)

@@ -72,8 +72,6 @@ def _check_expressible(config: HeadConfig, layout: str) -> None:
         raise UserError(f"There is no layout {layout!r}; known: {known}.")
     if (config.generation == 3) == (layout == "eagle1"):
         raise UserError(f"The layout {layout} cannot hold an EAGLE-{config.generation} head.")
-    if config.norm_output and not by_name(layout).feeds_back_normed:
-        raise UserError(f"The layout {layout} cannot say that the normed state is fed back.")
     if config.own_embeddings and config.target_hidden_size == config.hidden_size:
         raise UserError("No layout can say that a head as wide as its target embeds by itself.")
 

@@ -38,9 +38,9 @@ class Format:
         Beginnings of keys that carry nothing a head needs.
     aux_ids : str
         What a layer id in its config names: the `input` of that layer, or its `output`.
-    feeds_back_normed : bool
-        Whether its `norm_output` flag means EAGLE 3.1's (the state fed back is normed). In
-        SpecForge the same name means only the norm before the lm_head.
+    names_aux : bool
+        Whether its configs name the layers that are read; where they never do, the default is
+        no guess.
     section : str or None
         Where in the config the layer's sizes are, when not at its top.
     """
@@ -51,7 +51,7 @@ class Format:
     renames: tuple[tuple[str, str], ...] = (("midlayer.", "layers.0."),)
     ignored: tuple[str, ...] = ()
     aux_ids: str = "input"
-    feeds_back_normed: bool = True
+    names_aux: bool = True
     section: str | None = None
 
 
@@ -71,6 +71,10 @@ def _is_modelopt(seen: Evidence) -> bool:
 
 def _is_angelslim(seen: Evidence) -> bool:
     return seen.architecture.startswith("Eagle3")
+
+
+def _is_deepspec(seen: Evidence) -> bool:
+    return seen.architecture.endswith("Eagle3Model") and "target_layer_ids" in seen.config
 
 
 def _is_specforge(seen: Evidence) -> bool:
@@ -95,9 +99,10 @@ FORMATS: tuple[Format, ...] = (
         renames=(("eagle_lm_head.", "lm_head."), ("draft_id_to_target_id", "d2t")),
         aux_ids="output",
     ),
-    Format("specforge", "SpecForge", _is_specforge, aux_ids="output", feeds_back_normed=False),
+    Format("specforge", "SpecForge", _is_specforge, aux_ids="output"),
+    Format("deepspec", "DeepSpec EAGLE-3", _is_deepspec, renames=()),
     Format("angelslim", "AngelSlim", _is_angelslim, aux_ids="output"),
-    Format("safeailab", "SafeAILab EAGLE-3", lambda _: True),
+    Format("safeailab", "SafeAILab EAGLE-3", lambda _: True, names_aux=False),
 )
 """In the order of their trial: the first that matches wins."""
 

@@ -17,7 +17,7 @@ from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.folder import locate, read_config, read_weights
 from eagle_bench.drafters.heads.formats import Format, bare, detect, house_name
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.parse import FLAGS, flags_said, parse_config
+from eagle_bench.drafters.heads.parse import FLAGS, TOLD_BY_TENSORS, flags_said, parse_config
 from eagle_bench.drafters.heads.report import LoadReport
 from eagle_bench.drafters.heads.vocabulary import Vocabulary, read_vocabulary
 from eagle_bench.drafters.heads.weightmap import join, split
@@ -25,6 +25,11 @@ from eagle_bench.errors import UserError
 
 EMBEDDINGS = "embed_tokens.weight"
 VOCABULARY = ("d2t", "t2d")
+NORM_OUTPUT = (
+    "norm_output=true is read as EAGLE 3.1's, the normed state is fed back; in SpecForge before "
+    "September 2026 it meant only the norm before the lm_head: such a head needs "
+    "drafter.norm_output=false."
+)
 SHAPES = (
     "hidden_size",
     "target_hidden_size",
@@ -130,6 +135,8 @@ def load_head(
     report.unexpected = sorted(set(unexpected) - {*VOCABULARY, EMBEDDINGS, "lm_head.weight"})
     report.missing = [n for n in VOCABULARY if config.own_lm_head and n not in weights]
     report.warnings += _warnings(raw, config, weights, report, attention)
+    if config.norm_output and norm_output is None and form.name != "speculators":
+        report.warnings.append(NORM_OUTPUT)
     return LoadedHead(head, config, report)
 
 
@@ -210,14 +217,10 @@ def _warnings(
     if report.unexpected:
         said.append(f"Keys of no known meaning were left out: {', '.join(report.unexpected)}.")
     for name, value in flags_said(raw).items():
-        if value != getattr(config, name):
+        if name in TOLD_BY_TENSORS and value != getattr(config, name):
             said.append(
                 f"config.json says {name}={str(value).lower()}, but "
-                + (
-                    "in SpecForge that does not change the state that is fed back."
-                    if name == "norm_output"
-                    else "the tensors say otherwise and are followed."
-                )
+                "the tensors say otherwise and are followed."
             )
     if raw.get("num_hidden_layers") not in (None, config.num_layers):
         said.append(

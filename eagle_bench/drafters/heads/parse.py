@@ -18,6 +18,7 @@ from eagle_bench.errors import UserError
 
 SIZES = ("hidden_size", "num_attention_heads", "intermediate_size", "vocab_size")
 FLAGS = ("norm_before_residual", "norm_before_fc", "fc_norm", "norm_output")
+TOLD_BY_TENSORS = ("norm_before_fc", "fc_norm")
 LAYER_NUMBER = re.compile(r"layers\.(\d+)\.")
 Weights = Mapping[str, Tensor]
 
@@ -77,7 +78,7 @@ def parse_config(
         norm_before_residual=_flag(config, "norm_before_residual"),
         norm_before_fc="input_norm.weight" in weights,
         fc_norm="fc_norm.0.weight" in weights,
-        norm_output=form.feeds_back_normed and _flag(config, "norm_output"),
+        norm_output=_flag(config, "norm_output"),
         own_embeddings=hidden != target_hidden if own_embeddings is None else own_embeddings,
         own_lm_head=own_lm_head,
         generation=generation,
