@@ -27,6 +27,8 @@ class Setup:
 
     Attributes
     ----------
+    config : RunConfig
+        As asked for, but its `batch_size` is never more than the prompts.
     provenance : dict
         Where it runs and with what, plain JSON types; grows while the job goes on.
     """
@@ -67,7 +69,22 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
         listener.say(f"{count} of {total} prompts left out: {reason}")
     for warning in session.drafter.report.get("warnings", ()):
         listener.say(f"the head: {warning}")
-    return Setup(config, session, prompts, _provenance(session, prompts))
+    return Setup(
+        _capped(config, len(prompts.prompts), listener),
+        session,
+        prompts,
+        _provenance(session, prompts),
+    )
+
+
+def _capped(config: RunConfig, prompts: int, listener: Listener) -> RunConfig:
+    """A batch has no more rows than there are prompts, nor a cache for more."""
+    if config.batch_size <= prompts:
+        return config
+    listener.say(
+        f"batch_size={config.batch_size} is more than the prompts: all {prompts} run at once"
+    )
+    return replace(config, batch_size=prompts)
 
 
 def _check_depth(config: RunConfig, session: Session) -> None:

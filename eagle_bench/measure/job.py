@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -75,7 +76,8 @@ def run_job(config: RunConfig, folder: Path, loader: Loader, watcher: Watcher) -
             raise
         except (RuntimeError, MemoryError) as error:
             reason = _reason(error, config)
-            store.fail(reason, plain(config), provenance)
+            with suppress(RunFailure):  # A folder that cannot be written may be the reason.
+                store.fail(reason, plain(config), provenance)
             failure = RunFailure(f"the run failed: {reason}")
             failure.add_note(traceback.format_exc())
             error.__traceback__ = None  # Its frames hold caches, and a sweep keeps its failures.
@@ -98,11 +100,11 @@ def _work(
     diff = git_diff(Path(__file__))
     if diff is not None:
         store.write_diff(diff)
-    benchmark = Benchmark(config, setup.session, setup.prompts.prompts)
+    benchmark = Benchmark(setup.config, setup.session, setup.prompts.prompts)
     if config.measure.preflight:
         ask_head(setup, watcher)
     if config.measure.costs:
-        for line in cost_card(config, setup.session, setup.prompts.prompts):
+        for line in cost_card(setup.config, setup.session, setup.prompts.prompts):
             watcher.say(line)
     read = inputs(config, loader, prompts) | {
         "rendered prompts": rendered_sha256(setup.session, setup.prompts.prompts)

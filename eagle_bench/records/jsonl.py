@@ -57,8 +57,10 @@ class JsonLines:
         Raises
         ------
         RunFailure
-            The disk is full or failing.
+            The disk is full or failing, or the file is no longer where it was opened.
         """
+        if not self._in_place():
+            raise RunFailure(f"{self.path} went away while the run wrote to it.")
         lines = "".join(json.dumps(record) + "\n" for record in records).encode()
         try:
             while lines:
@@ -70,6 +72,12 @@ class JsonLines:
 
     def close(self) -> None:
         self._file.close()
+
+    def _in_place(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+        except OSError:
+            return False
 
     def _cut_torn_line(self) -> None:
         self._file.seek(0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +33,30 @@ def test_an_output_folder_that_cannot_be_made_is_the_users_mistake(tmp_path: Pat
     (tmp_path / "file").touch()
     assert run(tmp_path, *QUICK, f"hydra.run.dir={tmp_path / 'file' / 'run'}") == 2
     assert "Not a directory" in told(tmp_path)
+
+
+def test_an_output_folder_that_goes_away_ends_the_run_at_the_next_row(tmp_path: Path) -> None:
+    process = start(tmp_path, *LONG, "repeats=50")
+    rows = tmp_path / "runs"
+    until = time.monotonic() + 120
+    while not any(file.stat().st_size for file in rows.glob("*/generations.jsonl")):
+        assert time.monotonic() < until, told(tmp_path)
+        time.sleep(0.02)
+    shutil.rmtree(rows)
+    process.join(60)
+    assert process.exitcode == 1, told(tmp_path)
+    assert "went away while the run wrote to it" in told(tmp_path)
+    assert "Traceback" not in told(tmp_path)
+
+
+def test_a_batch_is_no_larger_than_the_prompts(tmp_path: Path) -> None:
+    arguments = [each for each in QUICK if each != "output=quiet"]
+    assert run(tmp_path, *arguments, "num_samples=3", "batch_size=1000000") == 0
+    assert "batch_size=1000000 is more than the prompts: all 3 run at once" in told(tmp_path)
+    [folder] = (tmp_path / "runs").iterdir()
+    assert set(load_results(folder).generations["batch_size"]) == {3}
+    assert run(tmp_path, *arguments, "num_samples=3", "batch_size=1000000") == 0
+    assert "nothing to measure" in told(tmp_path), "what was asked for is the job's identity"
 
 
 def test_settings_refused_in_a_sweep_are_in_its_table_with_the_reason(tmp_path: Path) -> None:
