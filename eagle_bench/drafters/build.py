@@ -173,7 +173,6 @@ def _draft_model(config: DraftModelConfig, target: Target, dtype: DType) -> Buil
         dtype,
         target.spec.device,
         key="drafter.path",
-        min_layers=1,
     )
     if model.tokenizer.get_vocab() != target.tokenizer.get_vocab():
         raise UserError(

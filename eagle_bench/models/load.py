@@ -16,11 +16,11 @@ from eagle_bench.config.values import DType, Implementation
 from eagle_bench.errors import UserError
 from eagle_bench.models.cache import KVCache
 from eagle_bench.models.checkpoint import WRAPPERS, check_exists, check_tensors
+from eagle_bench.models.family import attention_of, check_family, positions_of
 from eagle_bench.models.lean_target import FAMILIES, LeanTarget, fits
-from eagle_bench.models.target import Target, TargetSpec, default_aux_layers
+from eagle_bench.models.target import EAGLE3_LAYERS, Target, TargetSpec, default_aux_layers
 from eagle_bench.models.transformers_target import TransformersTarget, decoder_layers
 
-MIN_LAYERS = 7
 LOGIT_TOLERANCE = 2e-3
 
 
@@ -56,25 +56,23 @@ def load_target(config: ModelConfig, dtype: DType, device: torch.device) -> Targ
     Raises
     ------
     UserError
-        As `load_model`, or fewer layers than EAGLE-3's features need.
+        As `load_model`.
     """
     path = config.path or (str(assets.TARGET) if config.name == "embedded" else None)
     if path is None:
         raise UserError(f"model={config.name} needs model.path=FOLDER or a hub id.")
     chosen = replace(config, path=path)
-    return load_model(chosen, dtype, device, key="model.path", min_layers=MIN_LAYERS)
+    return load_model(chosen, dtype, device, key="model.path")
 
 
-def load_model(
-    config: ModelConfig, dtype: DType, device: torch.device, *, key: str, min_layers: int
-) -> Target:
+def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: str) -> Target:
     """Load a causal LM from `config.path`; `key` is what the user set, for the refusals.
 
     Raises
     ------
     UserError
-        No such folder or hub id, no decoder, too few layers, broken, missing or left-over
-        weights, or a lean implementation that the model does not fit.
+        No such folder or hub id, no decoder, a family that cannot be run, broken, missing or
+        left-over weights, or a lean implementation that the model does not fit.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
@@ -88,10 +86,8 @@ def load_model(
         "trust_remote_code": config.trust_remote_code,
     }
     settings = _or_refuse(key, path, "config", lambda: AutoConfig.from_pretrained(path, **options))
-    text = settings.get_text_config()
-    layers = getattr(text, "num_hidden_layers", 0)
-    if layers < min_layers:
-        raise UserError(f"{key}={path} has {layers} layers; EAGLE-3 needs at least {min_layers}.")
+    check_family(settings, key=key, path=path)
+    attention, remarks = attention_of(settings, config.attention)
     tokenizer = _or_refuse(
         key, path, "tokenizer", lambda: AutoTokenizer.from_pretrained(path, **options)
     )
@@ -116,19 +112,14 @@ def load_model(
         lambda: AutoModelForCausalLM.from_pretrained(
             path,
             dtype=wanted,
-            attn_implementation=config.attention.value,
+            attn_implementation=attention.value,
             key_mapping=WRAPPERS,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             **options,
         ),
     )
-    remarks = check_tensors(model, report, decoder_layers(model), key=key, path=path)
-    if getattr(model, "_is_stateful", False):
-        raise UserError(
-            f"{key}={path} is a {type(model).__name__}, whose recurrent state cannot be rolled "
-            "back to the accepted tokens; use a target that is attention all through."
-        )
+    remarks += check_tensors(model, report, decoder_layers(model), key=key, path=path)
     spread = config.device_map is not None or config.tensor_parallel
     if not spread and not getattr(model, "is_quantized", False):
         model = model.to(device)
@@ -180,14 +171,14 @@ def _spec(
         hidden_size=config.hidden_size,
         vocab_size=model.get_output_embeddings().weight.shape[0],
         num_layers=config.num_hidden_layers,
-        max_positions=config.max_position_embeddings,
+        max_positions=positions_of(config),
         eos_ids=frozenset(ids),
         parameters=sum(weight.numel() for weight in weights),
         weight_bytes=sum(weight.numel() * weight.element_size() for weight in weights),
         dtype=dtype,
         device=weights[0].device if weights else device,
         aux_layers=default_aux_layers(config.num_hidden_layers)
-        if config.num_hidden_layers >= MIN_LAYERS
+        if config.num_hidden_layers >= EAGLE3_LAYERS
         else (),
     )
 

@@ -99,6 +99,10 @@ class Target(Protocol):
         ...
 
 
+EAGLE3_LAYERS = 7
+"""The fewest layers of a target whose three default features differ."""
+
+
 def default_aux_layers(num_layers: int) -> tuple[int, int, int]:
     """EAGLE-3's three feature layers: 2, the middle, and three from the end."""
     return (2, num_layers // 2, num_layers - 3)

@@ -17,10 +17,11 @@ from eagle_bench.models.cache import KVCache, attention_state
 from eagle_bench.models.target import Step, TargetSpec
 
 
-def decoder_layers(model: nn.Module) -> nn.ModuleList:
-    """The list of decoder layers of a transformers causal LM."""
-    decoder: Any = model.get_decoder()  # type: ignore[operator]
-    return decoder.layers  # type: ignore[no-any-return]
+def decoder_layers(model: Any) -> nn.ModuleList:
+    """The list of decoder layers of a transformers causal LM, whatever its name."""
+    count = model.config.get_text_config().num_hidden_layers
+    lists = (each for each in model.get_decoder().modules() if isinstance(each, nn.ModuleList))
+    return next(each for each in lists if len(each) == count)
 
 
 class TransformersTarget:
@@ -43,28 +44,23 @@ class TransformersTarget:
     def set_aux_layers(self, layers: tuple[int, ...]) -> None:
         for hook in self._hooks:
             hook.remove()
-        places: list[Any] = list(decoder_layers(self.model))
-        if max(layers, default=0) >= len(places):
-            places.append(self.model.get_decoder().norm)
-        self._hooks = [
-            places[index].register_forward_pre_hook(self._take(index), with_kwargs=True)
-            if index < len(places)
-            else places[-1].register_forward_hook(self._take_output(index))
-            for index in layers
-        ]
+        self._hooks = [self._hook(index) for index in layers]
         self.spec = replace(self.spec, aux_layers=tuple(layers))
 
-    def _take(self, index: int) -> Any:
-        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _hook(self, index: int) -> Any:
+        """Take boundary `index` in each pass: a layer's input, the last one's output, or normed."""
+        modules = decoder_layers(self.model)
+
+        def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             self._taken[index] = args[0] if args else kwargs["hidden_states"]
 
-        return hook
+        def behind(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            self._taken[index] = output if isinstance(output, Tensor) else output[0]
 
-    def _take_output(self, index: int) -> Any:
-        def hook(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-            self._taken[index] = output
-
-        return hook
+        if index < len(modules):
+            return modules[index].register_forward_pre_hook(before, with_kwargs=True)
+        last = modules[-1] if index == len(modules) else self.model.get_decoder()
+        return last.register_forward_hook(behind)
 
     @torch.inference_mode()
     def forward(

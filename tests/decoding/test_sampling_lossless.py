@@ -28,6 +28,7 @@ from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.nothing import NoDrafter
 from eagle_bench.drafters.pick import Best, Pick
+from eagle_bench.models.cache import KVCache
 from eagle_bench.models.sampling import Sampling, draw
 from eagle_bench.records.generation import Request
 
@@ -177,6 +178,9 @@ class TableTarget:
         cache.advance(tokens.shape[1])
         shown = tokens[:, -1:] if last_only else tokens
         return SimpleNamespace(logits=TABLE[shown], features=None)
+
+    def state(self, batch: int, capacity: int) -> KVCache:
+        return KVCache(batch, capacity)
 
 
 @pytest.mark.parametrize(("name", "proposal"), CASES)

@@ -7,6 +7,7 @@ says, and the baseline says what transformers' own `generate` says.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ import torch
 import transformers
 from tiny_models import CPU, VOCAB, generic_target
 
-from eagle_bench.config.values import Proposal
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.values import Attention, DType, Proposal
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.decoding.methods.method import Proposing
 from eagle_bench.decoding.methods.tree import Tree
@@ -22,8 +24,12 @@ from eagle_bench.drafters.draft_model import DraftModelDrafter
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.drafters.nothing import NoDrafter
 from eagle_bench.drafters.random import RandomDrafter
+from eagle_bench.errors import UserError
+from eagle_bench.models.family import attention_of, positions_of
+from eagle_bench.models.load import load_target
+from eagle_bench.models.read import read
 from eagle_bench.models.sampling import Sampling
-from eagle_bench.models.transformers_target import TransformersTarget
+from eagle_bench.models.transformers_target import TransformersTarget, decoder_layers
 from eagle_bench.records.generation import Request
 
 NEW = 14
@@ -66,6 +72,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "Gemma 2": ("Gemma2", {"sliding_window": 6}),
     "Gemma 3": ("Gemma3", {"sliding_window": 6}),
     "Phi": ("Phi", {}),
+    "GPT-NeoX": ("GPTNeoX", {}),
+    "GPT-2": ("GPT2", {"n_inner": 48}),
+    "GPT-BigCode": ("GPTBigCode", {"n_inner": 48}),
+    "Falcon": ("Falcon", {}),
+    "OPT": ("OPT", {"word_embed_proj_dim": 32, "ffn_dim": 48}),
     "Phi-3": ("Phi3", {"sliding_window": None}),
     "gpt-oss": ("GptOss", {**MOE, "num_local_experts": 4, "sliding_window": 6}),
     "DeepSeek-V2": ("DeepseekV2", {**MLA, **MOE, "topk_method": "greedy"}),
@@ -77,11 +88,12 @@ def tiny(family: str) -> Any:
     """A random model of the family's own class."""
     name, settings = FAMILIES[family]
     kind = "Gemma3Text" if name == "Gemma3" else name
-    config = getattr(transformers, f"{kind}Config")(**SIZES | settings)
+    sizes = {k: size for k, size in SIZES.items() if (name, k) != ("Falcon", "head_dim")}
+    config = getattr(transformers, f"{kind}Config")(**sizes | settings)
     eager = name in ("GptOss", "Gemma2", "Gemma3")
     config._attn_implementation = "eager" if eager else "sdpa"
     torch.manual_seed(5)
-    model = getattr(transformers, f"{name}ForCausalLM")(config)
+    model = transformers.AutoModelForCausalLM.from_config(config)
     return model.eval().requires_grad_(False)
 
 
@@ -121,3 +133,60 @@ def test_speculation_equals_the_baseline_equals_generate(family: str) -> None:
 def replace_spec(target: TransformersTarget) -> TransformersTarget:
     """The same model once more, as its own draft model."""
     return TransformersTarget(target.model, target.tokenizer, replace(target.spec, name="draft"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_features_are_the_boundaries_between_layers(family: str) -> None:
+    """Before and behind the last layer, and what the output head reads."""
+    model = tiny(family)
+    target = generic_target(model)
+    target.set_aux_layers((3, 7, 8))
+    tokens = torch.arange(6)[None]
+    taken: list[torch.Tensor] = []
+    decoder_layers(model)[-1].register_forward_hook(lambda *call: taken.append(call[-1]))
+    features = read(target, tokens, features=True).features
+    states = model(tokens, output_hidden_states=True, use_cache=False).hidden_states
+    behind = taken[0] if isinstance(taken[0], torch.Tensor) else taken[0][0]
+    torch.testing.assert_close(features, torch.cat((states[3], behind, states[7]), -1))
+
+
+@pytest.mark.parametrize(("config", "reason"), [
+    (transformers.Lfm2Config(num_hidden_layers=2, layer_types=["conv", "full_attention"]),
+     "cannot be rolled back"),
+    (transformers.MiniMaxConfig(num_hidden_layers=4), "cannot be rolled back"),
+    (transformers.DeepseekV32Config(num_hidden_layers=4), "cannot be rolled back"),
+    (transformers.MambaConfig(num_hidden_layers=4), "cannot be rolled back"),
+    (transformers.Llama4TextConfig(num_hidden_layers=4), "attends in chunks"),
+    (transformers.BloomConfig(), "reads no position ids"),
+    (transformers.FalconConfig(alibi=True), "reads no position ids"),
+])  # fmt: skip
+def test_what_cannot_be_run_is_refused_by_its_config(
+    tmp_path: Path, config: transformers.PretrainedConfig, reason: str
+) -> None:
+    """Only config.json is there: nothing else can have been loaded."""
+    config.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=reason):
+        load_target(ModelConfig(name="local", path=str(tmp_path)), DType.float32, CPU)
+
+
+@pytest.mark.parametrize("family", ["Gemma 2", "gpt-oss"])
+def test_a_class_without_sdpa_takes_eager_and_says_so(family: str) -> None:
+    attention, [remark] = attention_of(tiny(family).config, Attention.sdpa)
+    assert attention is Attention.eager
+    assert remark.endswith("has no sdpa attention: model.attention=eager is used.")
+    assert attention_of(tiny("Llama").config, Attention.sdpa) == (Attention.sdpa, ())
+
+
+def test_longrope_ends_at_its_original_context() -> None:
+    rope = {
+        "rope_type": "longrope",
+        "rope_theta": 10000.0,
+        "short_factor": [1.0] * 4,
+        "long_factor": [4.0] * 4,
+        "original_max_position_embeddings": 16,
+    }
+    config = transformers.Phi3Config(
+        **SIZES | {"rope_parameters": rope, "original_max_position_embeddings": 16}
+    )
+    assert positions_of(config) == 16
+    assert positions_of(transformers.Phi3Config(**SIZES)) == 64

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.errors import UserError
-
-MIN_TARGET_LAYERS = 7
+from eagle_bench.models.target import EAGLE3_LAYERS
 
 
 class TargetShape(Protocol):
@@ -88,10 +87,10 @@ def check_fits(config: HeadConfig, target: TargetShape) -> None:
             f"The head reads {config.num_features} hidden states of the target, but nothing says "
             "which; give them as drafter.aux_layers."
         )
-    if config.aux_layers is None and target.num_layers < MIN_TARGET_LAYERS:
+    if config.aux_layers is None and target.num_layers < EAGLE3_LAYERS:
         raise UserError(
             f"The target has {target.num_layers} layers, but EAGLE-3 needs at least "
-            f"{MIN_TARGET_LAYERS} for its three hidden states; or give drafter.aux_layers."
+            f"{EAGLE3_LAYERS} for its three hidden states; or give drafter.aux_layers."
         )
     layers = config.features_of(target.num_layers)
     if len(layers) != config.num_features:
