@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eagle_bench.figures.proxy import Figure, ProxyFigures, ProxyResult, Sample
-from eagle_bench.results.charts.png import Bar
-from eagle_bench.results.charts.svg import Chart
+from eagle_bench.results.charts.chart import Bar, Chart
 from eagle_bench.results.flatten import flatten
 from eagle_bench.results.report.template import fill
 from eagle_bench.results.tables.proxy import position_table, tau_table

@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eagle_bench.records.job import Job
+from eagle_bench.results.charts.chart import Bar, Chart
 from eagle_bench.results.charts.job import job_charts
 from eagle_bench.results.charts.naming import distinct_names
-from eagle_bench.results.charts.png import Bar
-from eagle_bench.results.charts.svg import Chart, bars_view, lines_view
+from eagle_bench.results.charts.svg import bars_view, lines_view
 from eagle_bench.results.charts.sweep import sweep_charts
-from eagle_bench.results.derived import derived_figures
 from eagle_bench.results.report.words import job_words, lossless_words, sweep_words
 
 values = st.floats(0.01, 1000)
@@ -77,9 +76,7 @@ def test_lines_agree_with_their_ticks(heights: list[float]) -> None:
 
 def test_numeric_sweep_is_a_line_per_other_setting() -> None:
     jobs = [job(g / 50, None, None, g, draft_len=k) for g in (50, 100, 200) for k in (2, 4)]
-    by_length, by_draft, *_ = sweep_charts(
-        jobs, ["gen_len", "decoding.draft_len"], derived_figures(jobs)
-    )
+    by_length, by_draft, *_ = sweep_charts(jobs, ["gen_len", "decoding.draft_len"])
     assert (by_length.shape, by_draft.shape) == ("lines", "bars")
     assert by_length.places == ["50", "100", "200"]
     assert by_length.series == ["draft_len 2", "draft_len 4"]
@@ -100,14 +97,14 @@ def at(folder: str, like: Job) -> Job:
 )
 def test_jobs_with_the_same_settings_stay_apart(folders: list[str], series: list[str]) -> None:
     jobs = [at(folder, job(1.5, None, None)) for folder in folders]
-    assert sweep_charts(jobs, ["gen_len"], derived_figures(jobs))[0].series == series
+    assert sweep_charts(jobs, ["gen_len"])[0].series == series
     relative = [folder.removeprefix("x/") for folder in folders]
     assert distinct_names(jobs, ["gen_len"]) == [f"60 tokens ({name})" for name in relative]
 
 
 def test_two_sweeps_over_the_same_settings_are_two_series() -> None:
     jobs = [at(f"x/{s}/{g}", job(1.5, None, None, g)) for g in (50, 100, 200) for s in "ab"]
-    chart = sweep_charts(jobs, ["gen_len"], derived_figures(jobs))[0]
+    chart = sweep_charts(jobs, ["gen_len"])[0]
     assert (chart.series, chart.places) == (["a", "b"], ["50", "100", "200"])
 
 
@@ -171,3 +168,11 @@ def test_changed_outputs_are_told() -> None:
     changed = [job(1.5, 1.2, 1.8, exact=0.8), job(2.0, 1.8, 2.2, 100)]
     assert "Outputs differ from the baseline's in 1 job." in sweep_words(changed, ["gen_len"])
     assert "not compared" in lossless_words({"exact_share": None, "pairs": 0})
+
+
+def test_an_absurd_interval_does_not_flatten_the_others() -> None:
+    chart = Chart("T", "", "x", [Bar("a", "", 2.0, 0.1, 380.0), Bar("b", "", 1.5, 1.4, 1.6)])
+    assert chart.top == 4.0
+    assert bars_view(chart).groups[0][1][0].high == 100.0
+    assert lines_view(chart).series[0][0].high == 0.0
+    assert chart.interval(chart.bars[0]) == "0.10 to 380.00"

@@ -16,7 +16,7 @@ from eagle_bench.figures.summary import summarise
 from eagle_bench.records.job import Job
 from eagle_bench.records.rows import GenerationRow
 from eagle_bench.records.store import RunFolder
-from eagle_bench.results.charts.sweep import sweep_charts
+from eagle_bench.results.charts.sweep import derived_chart
 from eagle_bench.results.derived import derived_figures, write_derived
 
 LONG = 96
@@ -82,9 +82,7 @@ def test_counts_are_equal_and_seconds_are_judged_by_the_measured_interval(
     assert f"Derived from {LONG} tokens / measured" in table
     assert [line.split("|")[-2].strip() for line in table.splitlines()[4:6]] == ["no", "yes"]
     assert len(pd.read_csv(tmp_path / "derived.csv")) == len(figures)
-    chart = next(
-        c for c in sweep_charts(jobs, ["gen_len"], figures) if "derived and measured" in c.title
-    )
+    chart = derived_chart(jobs, ["gen_len"], figures)
     assert chart.places == ["24", "48"]
     assert chart.series == ["measured", f"derived from {LONG}"]
 

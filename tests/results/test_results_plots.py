@@ -11,8 +11,9 @@ from matplotlib.container import BarContainer
 
 from eagle_bench.records.find import find_jobs
 from eagle_bench.records.job import Job
+from eagle_bench.results.charts.chart import Bar, Chart
 from eagle_bench.results.charts.files import plot_run, plot_sweep
-from eagle_bench.results.charts.png import Bar, BarChart, draw_bars
+from eagle_bench.results.charts.png import draw
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def figures(monkeypatch):
 
 def test_bars_whiskers_labels_and_reference(tmp_path, figures):
     bars = [Bar("50", "", 1.5, 1.2, 1.9), Bar("100", "", 2.0), Bar("200", "", 0.8, 0.7, 0.9)]
-    draw_bars(BarChart("T", "x", "y", bars, "{:.2f}x", 1.0, "baseline"), tmp_path / "p.png")
+    draw(Chart("T", "Note.", "x", bars, "{:.2f}x", 1.0, "baseline", file="p.png"), tmp_path)
     (axes,) = figures[0].axes
     heights = [bar.get_height() for box in axes.containers[:1] for bar in box]
     assert heights == [1.5, 2.0, 0.8]
@@ -52,6 +53,7 @@ def test_a_run_draws_every_figure_it_has(tmp_path, finish, simulation):
     assert {path.name for path in plot_run(job, tmp_path)} == {
         "speedup_by_gen_len.png",
         "calls_per_token.png",
+        "tau.png",
         "per_position_acceptance.png",
         "accept_histogram.png",
         "speedup_by_category.png",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eagle_bench.results.charts.png import Bar
-from eagle_bench.results.charts.svg import Chart
+from eagle_bench.results.charts.chart import Bar, Chart
 
 TERMS = {
     "draft_s": "draft",

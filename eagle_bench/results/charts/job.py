@@ -7,8 +7,7 @@ from itertools import chain, repeat
 from typing import Any
 
 from eagle_bench.records.job import Job
-from eagle_bench.results.charts.png import Bar
-from eagle_bench.results.charts.svg import Chart
+from eagle_bench.results.charts.chart import Bar, Chart
 
 TAUS = {
     "tau": "tau",
@@ -18,6 +17,8 @@ TAUS = {
 }
 
 
+POSITIONS = "per_position_acceptance.png"
+CATEGORIES = "speedup_by_category.png"
 ALONG = (
     ("acceptance_by_position", "in the output", "Tokens generated before the round"),
     ("acceptance_by_context", "in the context", "Tokens of prompt and output before the round"),
@@ -40,7 +41,7 @@ def job_charts(job: Job) -> list[Chart]:
         _positions(job.speculative),
         *(_along(job.speculative, *which) for which in ALONG),
         _histogram(job.speculative.get("accept_histogram") or []),
-        _categories(job.summary.get("categories") or {}),
+        _categories(job),
         _phases(job.summary.get("phases") or {}),
     ]
     return [chart for chart in charts if chart.bars]
@@ -87,25 +88,20 @@ def _taus(speculative: Mapping[str, Any]) -> Chart:
 
 
 def _positions(speculative: Mapping[str, Any]) -> Chart:
-    marginal = speculative.get("per_position") or []
-    before = [1.0, *marginal[:-1]]
-    conditional = (
-        [
-            None if here is None or not there else here / there
-            for here, there in zip(marginal, before, strict=True)
-        ]
-        if marginal
-        else []
-    )
     intervals = speculative.get("intervals") or {}
     bars = [
         Bar(str(position), series, 100 * share, *_percent(bounds))
-        for series, shares, name in (
-            ("marginal", marginal, "per_position"),
-            ("conditional", conditional, "per_position_conditional"),
+        for series, name in (
+            ("marginal", "per_position"),
+            ("conditional", "per_position_conditional"),
         )
         for position, (share, bounds) in enumerate(
-            zip(shares, chain(intervals.get(name) or (), repeat(None)), strict=False), 1
+            zip(
+                speculative.get(name) or [],
+                chain(intervals.get(name) or (), repeat(None)),
+                strict=False,
+            ),
+            1,
         )
         if share is not None
     ]
@@ -116,6 +112,7 @@ def _positions(speculative: Mapping[str, Any]) -> Chart:
         bars,
         "{:.0f}%",
         shape="lines",
+        file=POSITIONS,
     )
 
 
@@ -145,24 +142,30 @@ def _histogram(counts: Sequence[int]) -> Chart:
         "Accepted draft tokens",
         bars,
         "{:.1f}%",
+        file="accept_histogram.png",
     )
 
 
-def _categories(categories: Mapping[str, Mapping[str, Any]]) -> Chart:
-    bars = [
-        Bar(name, "", speedup["pooled"], speedup.get("low"), speedup.get("high"))
-        for name, part in categories.items()
-        if (speedup := part.get("speedup") or {}).get("pooled") is not None
-    ]
+def _categories(job: Job) -> Chart:
     return Chart(
         "Speedup by category",
         "The pooled speedup over the prompts of each category.",
         "Category",
-        bars,
+        category_bars(job, ""),
         "{:.2f}x",
         1.0,
         "baseline",
+        file=CATEGORIES,
     )
+
+
+def category_bars(job: Job, series: str) -> list[Bar]:
+    """The job's pooled speedup over the prompts of each category."""
+    return [
+        Bar(category, series, speedup["pooled"], speedup.get("low"), speedup.get("high"))
+        for category, part in (job.summary.get("categories") or {}).items()
+        if (speedup := part.get("speedup") or {}).get("pooled") is not None
+    ]
 
 
 def _phases(arms: Mapping[str, Mapping[str, Any]]) -> Chart:

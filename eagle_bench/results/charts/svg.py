@@ -1,6 +1,6 @@
 """Pictures as geometry in percent, so that text keeps its size on any screen.
 
-A chart holds its data. `bars_view` and `lines_view` work out where everything goes; the
+`bars_view` and `lines_view` work out where everything goes; the
 template only writes it down as SVG.
 """
 
@@ -8,69 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from matplotlib.ticker import MaxNLocator
 
-from eagle_bench.results.charts.png import Bar
+from eagle_bench.results.charts.chart import Bar, Chart
 
 HEADROOM = 1.06
 TICKS = 5
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A figure over named places, for one or more series.
-
-    `note` says in a sentence what to look for, `number` formats a value, `reference` is a
-    value to compare with (its name in `reference_label`), `shape` how it is drawn.
-    """
-
-    title: str
-    note: str
-    x_label: str
-    bars: Sequence[Bar]
-    number: str = "{:.2f}"
-    reference: float | None = None
-    reference_label: str = ""
-    shape: Literal["bars", "lines"] = "bars"
-
-    @property
-    def places(self) -> list[str]:
-        """Names along the axis, in order of appearance."""
-        return list(dict.fromkeys(bar.place for bar in self.bars))
-
-    @property
-    def series(self) -> list[str]:
-        """Names in the legend, in order of appearance."""
-        return list(dict.fromkeys(bar.series for bar in self.bars))
-
-    @property
-    def top(self) -> float:
-        """The largest value to be drawn."""
-        highs = [bar.value if bar.high is None else bar.high for bar in self.bars]
-        return max([*highs, self.reference or 0.0]) or 1.0
-
-    def text(self, bar: Bar) -> str:
-        """A value as it is printed."""
-        return self.number.format(bar.value)
-
-    def interval(self, bar: Bar) -> str:
-        """The interval as it is printed; empty without one."""
-        if bar.low is None or bar.high is None:
-            return ""
-        return f"{self.number.format(bar.low)} to {self.number.format(bar.high)}"
-
-    @property
-    def described(self) -> str:
-        """All values in words, for those who do not see the picture."""
-        values = "; ".join(
-            ", ".join(filter(None, (bar.place, bar.series)))
-            + f": {self.text(bar)}"
-            + (f" ({self.interval(bar)})" if bar.low is not None else "")
-            for bar in self.bars
-        )
-        return f"{self.title}. {values}."
 
 
 @dataclass(frozen=True)
@@ -132,7 +76,7 @@ def bars_view(chart: Chart) -> BarsView:
             chart.interval(bar),
             bar.value * scale,
             None if bar.low is None else max(0.0, bar.low) * scale,
-            None if bar.high is None else bar.high * scale,
+            None if bar.high is None else min(100.0, bar.high * scale),
         )
 
     groups = [
@@ -155,7 +99,7 @@ def lines_view(chart: Chart) -> LinesView:
 
     def dot(bar: Bar) -> Dot:
         low = None if bar.low is None else down(max(0.0, bar.low))
-        high = None if bar.high is None else down(bar.high)
+        high = None if bar.high is None else max(0.0, down(bar.high))
         return Dot(across(bar.place), down(bar.value), low, high, chart.text(bar))
 
     return LinesView(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from eagle_bench.records.job import BASELINE, Job
+from eagle_bench.results.charts.chart import Bar, Chart
+from eagle_bench.results.charts.job import CATEGORIES, POSITIONS, category_bars
 from eagle_bench.results.charts.naming import (
     distinct_names,
     job_name,
@@ -14,10 +16,8 @@ from eagle_bench.results.charts.naming import (
     series_names,
     setting,
 )
-from eagle_bench.results.charts.png import Bar
-from eagle_bench.results.charts.svg import Chart
 from eagle_bench.results.derived import SPEEDUP
-from eagle_bench.results.swept import GEN_LEN, label, sort_jobs
+from eagle_bench.results.swept import GEN_LEN, label, slug, sort_jobs
 
 MAX_SERIES = 7
 MIN_LINE_PLACES = 3
@@ -26,17 +26,15 @@ Value = tuple[float, float | None, float | None]
 Figure = Callable[[Job], Value | None]
 
 
-def sweep_charts(jobs: Sequence[Job], keys: Sequence[str], derived: pd.DataFrame) -> list[Chart]:
+def sweep_charts(jobs: Sequence[Job], keys: Sequence[str]) -> list[Chart]:
     """Speedup by each swept setting, then calls, tau, acceptance and categories.
 
     Parameters
     ----------
     jobs : Sequence[Job]
-        Complete jobs with a speculative arm, at least two, sorted.
+        Complete jobs with a speculative arm, sorted.
     keys : Sequence[str]
         The swept settings, the first one the axis of the figures after the speedup.
-    derived : DataFrame
-        Of `derived_figures`.
     """
     speedups = [
         _by_key(
@@ -46,9 +44,9 @@ def sweep_charts(jobs: Sequence[Job], keys: Sequence[str], derived: pd.DataFrame
             _speedup,
             title=f"Speedup by {_axis(key, keys).lower()}",
             note="Throughput over the baseline's, with its interval.",
+            file=f"speedup_by_{slug(key)}.png",
             number="{:.2f}x",
             reference=1.0,
-            reference_label="baseline",
         )
         for key in keys
     ]
@@ -59,8 +57,8 @@ def sweep_charts(jobs: Sequence[Job], keys: Sequence[str], derived: pd.DataFrame
         _arm_figure("calls_per_token"),
         title="Target calls per token",
         note="How often the target ran for one token. The baseline runs once.",
+        file="calls_per_token.png",
         reference=_baseline_calls(jobs),
-        reference_label="baseline",
     )
     tau = _by_key(
         jobs,
@@ -69,19 +67,14 @@ def sweep_charts(jobs: Sequence[Job], keys: Sequence[str], derived: pd.DataFrame
         _arm_figure("tau"),
         title="Tokens per verification round (tau)",
         note="Accepted draft tokens and the target's own next token.",
+        file="tau.png",
     )
-    charts = [
-        *speedups,
-        calls,
-        tau,
-        _positions(jobs, keys),
-        _categories(jobs, keys),
-        _derived(jobs, keys, derived),
-    ]
+    charts = [*speedups, calls, tau, _positions(jobs, keys), _categories(jobs, keys)]
     return [chart for chart in charts if chart.bars]
 
 
-def _derived(jobs: Sequence[Job], keys: Sequence[str], figures: pd.DataFrame) -> Chart:
+def derived_chart(jobs: Sequence[Job], keys: Sequence[str], figures: pd.DataFrame) -> Chart:
+    """Derived speedups beside the measured ones; `figures` are `derived_figures`' rows."""
     others = [key for key in keys if key != GEN_LEN]
     names = {job.folder.name: job_name(job, others) if others else "" for job in jobs}
     lines = figures[figures["figure"] == SPEEDUP].sort_values(GEN_LEN).to_dict("records")
@@ -154,9 +147,9 @@ def _by_key(
     *,
     title: str,
     note: str,
+    file: str,
     number: str = "{:.2f}",
     reference: float | None = None,
-    reference_label: str = "",
 ) -> Chart:
     ordered = sort_jobs(jobs, [key])
     names = series_names(ordered, key, [other for other in keys if other != key])
@@ -176,8 +169,9 @@ def _by_key(
         bars,
         number,
         reference,
-        reference_label,
+        "baseline",
         "lines" if lines and few else "bars",
+        file,
     )
 
 
@@ -195,16 +189,12 @@ def _positions(jobs: Sequence[Job], keys: Sequence[str]) -> Chart:
         sorted(bars, key=lambda bar: int(bar.place)),
         "{:.0f}%",
         shape="lines",
+        file=POSITIONS,
     )
 
 
 def _categories(jobs: Sequence[Job], keys: Sequence[str]) -> Chart:
-    bars = [
-        Bar(category, name, speedup["pooled"], speedup.get("low"), speedup.get("high"))
-        for job, name in _named(jobs, keys)
-        for category, part in (job.summary.get("categories") or {}).items()
-        if (speedup := part.get("speedup") or {}).get("pooled") is not None
-    ]
+    bars = [bar for job, name in _named(jobs, keys) for bar in category_bars(job, name)]
     return Chart(
         "Speedup by category",
         "The same speedup over the prompts of each category" + _only_some(jobs),
@@ -213,6 +203,7 @@ def _categories(jobs: Sequence[Job], keys: Sequence[str]) -> Chart:
         "{:.2f}x",
         1.0,
         "baseline",
+        file=CATEGORIES,
     )
 
 

@@ -13,11 +13,11 @@ import pandas as pd
 from eagle_bench.records.find import Found
 from eagle_bench.records.job import Job
 from eagle_bench.records.rowfiles import read_generations
+from eagle_bench.results.charts.chart import Chart
 from eagle_bench.results.charts.cost import cost_charts
 from eagle_bench.results.charts.job import job_charts
 from eagle_bench.results.charts.naming import distinct_names
-from eagle_bench.results.charts.svg import Chart
-from eagle_bench.results.charts.sweep import sweep_charts
+from eagle_bench.results.charts.sweep import derived_chart, sweep_charts
 from eagle_bench.results.flatten import flatten
 from eagle_bench.results.report.definitions import DEFINITIONS
 from eagle_bench.results.report.pieces import decoder
@@ -90,9 +90,14 @@ def build_page(found: Found, source: Path, derived: pd.DataFrame) -> Page:
         tiles=_tiles(best) if best else (),
         warnings=[*table.notes, *(f"Skipped: {sentence}" for sentence in skipped)],
         table=table,
-        charts=sweep_charts(measured, keys, derived) if len(measured) > 1 else (),
+        charts=_compared(measured, keys, derived) if len(measured) > 1 else (),
         parts=parts,
     )
+
+
+def _compared(jobs: Sequence[Job], keys: Sequence[str], derived: pd.DataFrame) -> list[Chart]:
+    lengths = derived_chart(jobs, keys, derived)
+    return [*sweep_charts(jobs, keys), *([lengths] if lengths.bars else [])]
 
 
 def _part(job: Job, name: str, samples: int) -> tuple[JobPart, list[str]]:

@@ -25,7 +25,13 @@ CURVES = {
     "Accepted over drafted tokens": ("acceptance_rate",),
 }
 GROUPS = {"method": "decoding.name", "drafter": "drafter.name", "target": "model.name"}
-PICTURES = ("speedup_by_gen_len", "calls_per_token", "per_position_acceptance")
+PICTURES = (
+    "speedup_by_gen_len",
+    "calls_per_token",
+    "tau",
+    "per_position_acceptance",
+    "speedup_by_category",
+)
 
 
 def build_workspace(project: str, entity: str) -> ws.Workspace:
