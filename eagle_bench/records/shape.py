@@ -24,7 +24,7 @@ ARM = {
     **dict.fromkeys(("tau_sglang", "tau_macro"), NUMBER),
     **dict.fromkeys(("new_tokens", "mean_new_tokens", "target_calls", "peak_bytes"), NUMBER),
     **dict.fromkeys(("energy_j_per_token", "eos_share", "drift"), NUMBER),
-    "per_position": ([NUMBER], NOTHING),
+    **dict.fromkeys(("per_position", "per_position_conditional"), ([NUMBER], NOTHING)),
     "accept_histogram": ([int], NOTHING),
     **dict.fromkeys(("acceptance_by_position", "acceptance_by_context"), ([BIN], NOTHING)),
     "intervals": ({REST: (*INTERVAL, [INTERVAL])}, NOTHING),
