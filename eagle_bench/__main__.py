@@ -10,6 +10,7 @@ import sys
 from importlib import import_module
 
 from eagle_bench import __version__
+from eagle_bench.machine.signals import end_in_a_sentence
 
 COMMANDS = {
     "run": "measure baseline and method on the same prompts (also -m for a sweep)",
@@ -30,6 +31,7 @@ INDEX = ("help", "-h", "--help")
 
 def main() -> None:
     """The console script; ends with the command's exit code."""
+    end_in_a_sentence()
     words = sys.argv[1:]
     if words[:1] == ["--version"]:
         print(f"eagle_bench {__version__}")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
 P = ParamSpec("P")
+
+
+CONTROL = {
+    code: "\N{REPLACEMENT CHARACTER}"
+    for code in (*range(32), *range(127, 160))
+    if chr(code) not in "\n\t"
+}
 
 
 class UserError(ValueError):
@@ -26,6 +35,17 @@ def print_whatever_it_can_show() -> None:
             stream.reconfigure(errors="replace")
 
 
+def printable(text: str) -> str:
+    """`text` without what a terminal would obey: control characters are replaced."""
+    return text.translate(CONTROL)
+
+
+def reason(error: OSError) -> str:
+    """What the system refused, on one line."""
+    named = f"{error.filename}: " if error.filename else ""
+    return f"{named}{error.strerror or error}."
+
+
 def in_a_sentence(command: Callable[P, int]) -> Callable[P, int]:
     """Let a console command tell its expected errors on stderr and return their exit code."""
 
@@ -35,7 +55,16 @@ def in_a_sentence(command: Callable[P, int]) -> Callable[P, int]:
         try:
             return command(*args, **kwargs)
         except (UserError, RunFailure) as error:
-            print(f"eagle_bench: {error}", file=sys.stderr)
+            print(f"eagle_bench: {printable(str(error))}", file=sys.stderr)
             return 2 if isinstance(error, UserError) else 1
+        except MemoryError:
+            print("eagle_bench: out of memory.", file=sys.stderr)
+            return 1
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # `... | head` has read enough.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            else:
+                print(f"eagle_bench: {printable(reason(error))}", file=sys.stderr)
+            return 1
 
     return told

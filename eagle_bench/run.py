@@ -70,10 +70,13 @@ def main() -> None:
     if os.environ.get("RANK", "0") != "0":
         _keep_silent()
     sys.argv = ["strict=true" if each == "--strict" else each for each in sys.argv]
-    try:
-        hydra_command(job, "config")()
-    finally:
-        SWEEP.show(_show_sweep)
+    goes_on = "" if "resume=false" in sys.argv else "; the same command goes on"
+    hydra_command(
+        job,
+        "config",
+        interrupted=f"interrupted{goes_on}.",
+        at_the_end=lambda: SWEEP.show(_show_sweep),
+    )()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eagle_bench.config.values import at_least
+from eagle_bench.config.values import at_least, check_resamples
 from eagle_bench.errors import UserError
 
 
@@ -35,7 +35,7 @@ class MeasureConfig:
 
     def __post_init__(self) -> None:
         at_least("measure.warmup_max", self.warmup_max, 1)
-        at_least("measure.bootstrap_resamples", self.bootstrap_resamples, 100)
+        check_resamples("measure.bootstrap_resamples", self.bootstrap_resamples)
         at_least("measure.max_repeats", self.max_repeats, 2)
         if not 0.0001 <= self.target_ci < 1.0:
             raise UserError(f"measure.target_ci={self.target_ci} must lie in [0.0001, 1).")

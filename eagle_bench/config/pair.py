@@ -18,7 +18,14 @@ from eagle_bench.config.drafter import DrafterConfig
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.tracker import TrackerConfig
-from eagle_bench.config.values import DType, Output, at_least, check_device, check_seed
+from eagle_bench.config.values import (
+    DType,
+    Output,
+    at_least,
+    check_device,
+    check_resamples,
+    check_seed,
+)
 from eagle_bench.errors import UserError
 
 
@@ -103,7 +110,7 @@ class ProxyConfig(PairConfig):
         at_least("max_tokens", self.max_tokens, 16)
         at_least("shown", self.shown, 0)
         at_least("shown_tokens", self.shown_tokens, 1)
-        at_least("bootstrap_resamples", self.bootstrap_resamples, 100)
+        check_resamples("bootstrap_resamples", self.bootstrap_resamples)
         if not 0.5 <= self.confidence < 1.0:
             raise UserError(f"confidence={self.confidence} must lie in [0.5, 1).")
 

@@ -68,6 +68,7 @@ class AdaptiveRule(Enum):
 AUTO = "auto"
 MOST_SEED = 2**63 - 1
 """What every library's generator takes."""
+LEAST_RESAMPLES, MOST_RESAMPLES = 100, 100_000
 _DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
 
 
@@ -75,6 +76,12 @@ def at_least(name: str, value: float, low: float) -> None:
     """Raise `UserError` unless `value >= low`."""
     if not value >= low:
         raise UserError(f"{name}={value} must be at least {low}.")
+
+
+def check_resamples(name: str, resamples: int) -> None:
+    """Raise `UserError` unless an interval of so many resamples is steady and fits into memory."""
+    if not LEAST_RESAMPLES <= resamples <= MOST_RESAMPLES:
+        raise UserError(f"{name}={resamples} must lie in [{LEAST_RESAMPLES}, {MOST_RESAMPLES}].")
 
 
 def check_seed(seed: int) -> None:

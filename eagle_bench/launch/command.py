@@ -23,16 +23,22 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from eagle_bench.errors import RunFailure, UserError, print_whatever_it_can_show
+from eagle_bench.errors import (
+    RunFailure,
+    UserError,
+    print_whatever_it_can_show,
+    printable,
+    reason,
+)
 from eagle_bench.launch import registry as schema
 from eagle_bench.launch import slurm
 from eagle_bench.launch.arguments import how_to_quote, refused_argument
 from eagle_bench.launch.multirun import with_flag_first
+from eagle_bench.machine.signals import end_in_a_sentence, exit_code
 from eagle_bench.records.scrub import scrub
 
 C = TypeVar("C")
 FULL_ERROR = "HYDRA_FULL_ERROR"
-INTERRUPTED = 130
 RESOLVING = "UserError raised while resolving interpolation: "
 UNUSABLE_FOLDER = {
     errno.EACCES,
@@ -44,7 +50,17 @@ UNUSABLE_FOLDER = {
 }
 
 
-def hydra_command(task: Callable[[C], object], config_name: str) -> Callable[[], None]:
+def nothing() -> None:
+    """What most commands do at their end."""
+
+
+def hydra_command(
+    task: Callable[[C], object],
+    config_name: str,
+    *,
+    interrupted: str = "interrupted.",
+    at_the_end: Callable[[], None] = nothing,
+) -> Callable[[], None]:
     """A console command that runs `task` on the validated config of each job.
 
     Parameters
@@ -54,6 +70,10 @@ def hydra_command(task: Callable[[C], object], config_name: str) -> Callable[[],
         and `--cfg` stay instant. Raises `UserError` or `RunFailure`.
     config_name : str
         The primary config, a file in `conf/` without its suffix.
+    interrupted : str
+        What is said after Ctrl-C, SIGTERM or SIGHUP.
+    at_the_end : callable
+        Called when the work is over, whatever became of it.
 
     Returns
     -------
@@ -77,20 +97,31 @@ def hydra_command(task: Callable[[C], object], config_name: str) -> Callable[[],
             return result
 
         print_whatever_it_can_show()
+        end_in_a_sentence()
         try:
             sys.argv = with_flag_first(sys.argv)
         except UserError as error:
             raise SystemExit(_tell(error, verbose)) from None
         schema.register(config_name)
         start = hydra.main(version_base="1.3", config_path=schema.CONF, config_name=config_name)
+        code = 0
         try:
             with _hydra_raises(), slurm.plain_failures():
                 start(job)()
-        except KeyboardInterrupt:
-            print("eagle_bench: interrupted.", file=sys.stderr)
-            raise SystemExit(INTERRUPTED) from None
+        except KeyboardInterrupt as interrupt:
+            print(f"eagle_bench: {interrupted}", file=sys.stderr, flush=True)
+            code = exit_code(interrupt)
+        except SystemExit as end:
+            code = int(end.code or 0)
         except Exception as error:
-            raise SystemExit(_outcome(codes, error, verbose)) from error
+            code = _outcome(codes, error, verbose)
+        try:
+            at_the_end()
+        except Exception as error:
+            told = _tell(error, verbose)
+            code = code or told
+        if code:
+            raise SystemExit(code)
 
     return main
 
@@ -143,11 +174,11 @@ def _outcome(codes: list[int], error: Exception, verbose: bool) -> int:
 def _tell(error: Exception, verbose: bool, outside_a_job: bool = False) -> int:
     """Report an error on stderr, in a sentence when it is one to be expected, and grade it."""
     users = isinstance(error, UserError) or (outside_a_job and _users_mistake(error))
-    expected = users or isinstance(error, RunFailure)
+    expected = users or isinstance(error, RunFailure | OSError)
     if verbose or not expected:
         print(scrub("".join(traceback.format_exception(error))), file=sys.stderr)
     kind = "" if expected else f"{type(error).__name__}: "
-    print(f"eagle_bench: {kind}{scrub(_sentence(error))}", file=sys.stderr, flush=True)
+    print(f"eagle_bench: {kind}{printable(scrub(_sentence(error)))}", file=sys.stderr, flush=True)
     return 2 if users else 1
 
 
@@ -163,8 +194,8 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, MissingConfigException) and error.options:
         options = (name for name in error.options if not name.endswith("schema"))
         return f"no config {error.missing_cfg_file}; choose one of {', '.join(options)}."
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, OSError):
+        return reason(error)
     argument = refused_argument(error)
     if argument is not None:
         return how_to_quote(argument)

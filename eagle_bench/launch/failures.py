@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from eagle_bench.errors import UserError
+from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.records.job import RESULT_FILE
 from eagle_bench.records.lock import FolderBusy
 from eagle_bench.records.store import RunFolder
@@ -27,5 +28,5 @@ class FailureCallback(Callback):
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         settings = OmegaConf.to_container(job_return.cfg, enum_to_str=True)
         assert isinstance(settings, dict)
-        with RunFolder(folder) as store:
+        with suppress(UserError, RunFailure), RunFolder(folder) as store:
             store.fail(reason, {str(key): value for key, value in settings.items()}, {})

@@ -23,6 +23,8 @@ from eagle_bench.errors import UserError
 from eagle_bench.records.identity import config_hash
 
 INVALID = "invalid"
+LONGEST_NAME = 100
+"""Characters that the swept keys may take of a folder's name, which may have 255."""
 
 
 def register() -> None:
@@ -86,7 +88,7 @@ def sweep_folder(
     swept = [str(each.key_or_group) for each in relevant if each.is_sweep_override()]
     swept += [key for key in params or {} if key not in swept]
     asked = sorted(str(each.input_line) for each in relevant)
-    leaves = "-".join(key.replace("/", ".").rpartition(".")[2] for key in swept)
+    leaves = "-".join(key.replace("/", ".").rpartition(".")[2] for key in swept)[:LONGEST_NAME]
     named = choices.get("experiment") or leaves or "jobs"
     name = f"{named}-{_digest([asked, dict(params or {}), named])}"
     return name if resume else f"{name}-{now}"

@@ -12,6 +12,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from eagle_bench.errors import RunFailure
 from eagle_bench.records.atomic import write_text
 from eagle_bench.records.scrub import scrub
 
@@ -37,4 +38,7 @@ def hide_secrets(records: Iterable[Path]) -> None:
         said = yaml.safe_load(path.read_text(encoding="utf-8"))
         hidden = scrub(said)
         if hidden != said:
-            write_text(path, yaml.safe_dump(hidden, sort_keys=False))
+            try:
+                write_text(path, yaml.safe_dump(hidden, sort_keys=False))
+            except RunFailure:  # No record rather than one with a secret.
+                path.unlink()

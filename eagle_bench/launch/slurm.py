@@ -25,6 +25,7 @@ from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
 
 from eagle_bench.config.values import Output
 from eagle_bench.errors import RunFailure
+from eagle_bench.launch.sweep import forget_plan
 
 SLURM_LAUNCHER = "SlurmLauncher"
 COMMANDS = ("sbatch", "srun", "squeue", "scontrol")
@@ -77,11 +78,13 @@ def plain_failures() -> Iterator[None]:
             raise
         absent = [command for command in COMMANDS if shutil.which(command) is None]
         if absent:
+            forget_plan()
             raise HydraException(
                 f"hydra/launcher=slurm submits with {', '.join(absent)}, not found on PATH here; "
                 "start it on a login node, or leave the launcher away to run on this machine."
             ) from None
         if isinstance(error.__cause__, subprocess.CalledProcessError):
+            forget_plan()
             raise HydraException(_refusal(error)) from None
         queue.wait_for_all()
         if isinstance(error, FailedJobError) or not isinstance(error, UncompletedJobError):

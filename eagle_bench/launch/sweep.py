@@ -6,6 +6,7 @@ sweep's folder at the start and the command collects from disk at its end.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,9 +24,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.config.values import Output
+from eagle_bench.errors import RunFailure, UserError, printable
 from eagle_bench.launch.folders import job_settings
 from eagle_bench.launch.secrets import MULTIRUN, hide_secrets
-from eagle_bench.records.plan import write_plan
+from eagle_bench.records.plan import PLAN, write_plan
 
 
 @dataclass
@@ -39,21 +41,24 @@ class Sweep:
     def say(self, line: str) -> None:
         """One line on stderr."""
         if self.output is not Output.quiet:
-            print(line, file=sys.stderr, flush=True)
+            print(printable(line), file=sys.stderr, flush=True)
 
     def show(self, show: Callable[[Path, Output, TrackerConfig, Say], None]) -> None:
         """Let `show` tell what a multirun left, if one took place here and had a first job.
 
         A sweep that ended before its first job still has Hydra's record with its secrets.
         """
-        if self.folder is not None:
-            hide_secrets(self.folder.glob(MULTIRUN))
-        if self.folder is not None and self.tracker is not None and _has_jobs(self.folder):
+        if self.folder is None or not os.path.isdir(self.folder):  # Too long a path is none.
+            return
+        hide_secrets(self.folder.glob(MULTIRUN))
+        if self.tracker is not None and _has_jobs(self.folder):
             show(self.folder, self.output, self.tracker, self.say)
 
 
 Say = Callable[[str], None]
 SWEEP = Sweep()
+TOLD_BY_THE_SWEEP = (HydraException, OmegaConfBaseException, UserError, RunFailure, OSError)
+"""Errors that come again, with a better sentence, when the sweep itself starts."""
 
 
 class SweepCallback(Callback):
@@ -63,12 +68,18 @@ class SweepCallback(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        tracker = OmegaConf.to_object(config.tracker)
-        assert isinstance(tracker, TrackerConfig)
-        SWEEP.folder = Path(config.hydra.sweep.dir)
-        SWEEP.output, SWEEP.tracker = config.output, tracker
-        with suppress(HydraException, OmegaConfBaseException):  # The sweep itself says so better.
+        with suppress(*TOLD_BY_THE_SWEEP):
+            tracker = OmegaConf.to_object(config.tracker)
+            assert isinstance(tracker, TrackerConfig)
+            SWEEP.folder = Path(config.hydra.sweep.dir)
+            SWEEP.output, SWEEP.tracker = config.output, tracker
             write_plan(SWEEP.folder, planned_jobs(config))
+
+
+def forget_plan() -> None:
+    """The sweep was refused as a whole: none of its jobs is to be missed."""
+    if SWEEP.folder is not None and not _has_jobs(SWEEP.folder):
+        (SWEEP.folder / PLAN).unlink(missing_ok=True)
 
 
 def planned_jobs(config: DictConfig) -> dict[str, dict[str, Any]]:
@@ -95,4 +106,4 @@ def planned_jobs(config: DictConfig) -> dict[str, dict[str, Any]]:
 
 
 def _has_jobs(folder: Path) -> bool:
-    return any(path.is_dir() and path.name[0] != "." for path in folder.glob("*"))
+    return any(path.is_dir() and path.name[0] != "." for path in folder.iterdir())

@@ -174,16 +174,24 @@ def _summary(setup: Setup, arm: Arm, store: RunFolder) -> dict[str, Any]:
     config = setup.config
     rows, rounds = store.read_rows(), store.read_rounds()
     greedy = config.temperature == 0
-    summary = summarise(
-        rows,
-        gen_len=config.gen_len,
-        seed=config.seed,
-        resamples=config.measure.bootstrap_resamples,
-        confidence=config.measure.confidence,
-        lossless=graded(config, setup.session, setup.prompts, rows) if greedy else None,
-        rounds=rounds,
-        target_ci=config.measure.target_ci,
-    )
+    lossless = graded(config, setup.session, setup.prompts, rows) if greedy else None
+    resamples = config.measure.bootstrap_resamples
+    try:
+        summary = summarise(
+            rows,
+            gen_len=config.gen_len,
+            seed=config.seed,
+            resamples=resamples,
+            confidence=config.measure.confidence,
+            lossless=lossless,
+            rounds=rounds,
+            target_ci=config.measure.target_ci,
+        )
+    except MemoryError as error:
+        raise RunFailure(
+            f"out of memory over the intervals of {len(setup.prompts.prompts)} prompts; lower "
+            f"measure.bootstrap_resamples={resamples}"
+        ) from error
     session = setup.session
     summary["memory"] = memory_parts(config, session.target, session.drafter.drafter, arm, rows)
     return summary

@@ -14,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from eagle_bench.errors import printable
 from eagle_bench.records.rows import GenerationRow
 
 
@@ -60,7 +61,7 @@ class ProgressBar:
     def say(self, line: str) -> None:
         """One line on stderr."""
         if not self._quiet:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def stop(self) -> None:
         """Take the bar away."""

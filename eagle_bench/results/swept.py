@@ -8,6 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from eagle_bench.config.run import RESULT_IRRELEVANT
+from eagle_bench.errors import printable
 from eagle_bench.records.job import Job
 from eagle_bench.results.flatten import flatten
 
@@ -55,7 +56,7 @@ def value_text(value: object) -> str:
         return "–"
     if isinstance(value, tuple):
         return "[" + ", ".join(map(str, value)) + "]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else printable(str(value))
 
 
 def sort_jobs(jobs: Sequence[Job], keys: Sequence[str]) -> list[Job]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from eagle_bench.errors import CONTROL
 from eagle_bench.results.charts.svg import bars_view, lines_view
 
 HERE = Path(__file__).parent
@@ -21,9 +22,15 @@ def fill(template: str, **values: Any) -> str:
         loader=FileSystemLoader([HERE, HERE.parent]),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals |= {"bars_view": bars_view, "lines_view": lines_view}
     style = (HERE / "report.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(style=style, **values)
+
+
+def _shown(value: Any) -> Any:
+    """Control characters have no place in HTML; `Markup` stays `Markup`."""
+    return value.translate(CONTROL) if isinstance(value, str) else value
