@@ -19,6 +19,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.drafters.heads.check import check_fits
 from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.drafters.heads.report import LoadReport
@@ -93,18 +94,19 @@ def inspect(settings: dict[str, Any]) -> dict[str, Any]:
     path = settings.get("model.path")
     shape = _shape(path, settings.get("model.trust_remote_code", False)) if path else None
     choices: dict[str, Any] = {name: settings.get(f"drafter.{name}") for name in CHOICES}
-    loaded = load_head(settings["drafter.path"], **choices)
+    drafter = Eagle3Config(name="eagle3", path=settings["drafter.path"], **choices)
+    loaded = load_head(drafter)
     report, fits, misfit, asked = loaded.report, None, None, None
     if shape is not None:
         try:
             check_fits(loaded.config, shape)
-            report = load_head(settings["drafter.path"], target=shape, **choices).report
+            report = load_head(drafter, shape).report
             fits = True
         except UserError as error:
             fits, misfit = False, str(error)
     if fits and settings.get("preflight", True):
         try:
-            asked = _preflight(settings, choices)
+            report, asked = _preflight(settings, drafter)
         except UserError as error:
             asked = {"verdict": "not asked", "sentence": str(error), "tried": []}
     return report.plain() | {
@@ -129,7 +131,11 @@ def render(document: dict[str, Any]) -> Table:
     if report.cache_bytes_per_token != report.plain_cache_bytes_per_token:
         share = report.cache_bytes_per_token / report.plain_cache_bytes_per_token
         cache += f" ({share:.0%} of the {report.plain_cache_bytes_per_token} of plain k and v)"
-    on = [name for name, value in report.flags.items() if value]
+    reading = {name: choice["value"] for name, choice in report.reading.items()}
+    why = {name: choice["why"] for name, choice in report.reading.items()}
+    rope = reading["rope"]
+    embeddings = "the head's" if reading["own_embeddings"] else "the target's"
+    on = [name for name, value in (reading | report.flags).items() if value is True]
     layers = "unknown without a target" if report.aux_layers is None else str(report.aux_layers)
     rows = {
         "Folder": report.path,
@@ -139,12 +145,13 @@ def render(document: dict[str, Any]) -> Table:
         f"{shapes['num_layers']} layer(s), MLP {shapes['intermediate_size']}",
         "Attention": f"{kind}, head_dim {shapes['head_dim']}{latent}",
         "Cache": cache,
-        "RoPE": f"theta {report.rope['theta']:g}, scaling {report.rope['scaling'] or 'none'}",
+        "RoPE": f"theta {rope['theta']:g}, scaling {rope['scaling'] or 'none'}; {why['rope']}",
         "Vocabulary": f"{shapes['draft_vocab_size']:,} of {shapes['vocab_size']:,} tokens "
-        f"({report.coverage:.1%}); {report.vocabulary_source}",
-        "Aux layers": f"inputs of {layers}; {report.aux_source}"
+        f"({report.coverage:.1%}); {why['mapped']}",
+        "Aux layers": f"inputs of {layers}; {why['aux_layers']}"
         if report.generation == 3
-        else report.aux_source,
+        else why["aux_layers"],
+        "Embeddings": f"{embeddings}; {why['own_embeddings']}",
         "Flags": ", ".join(on) or "none",
         "Missing keys": ", ".join(report.missing) or "none",
         "Ignored keys": ", ".join(report.ignored) or "none",
@@ -174,10 +181,11 @@ def _number(text: int | str) -> float | str:
         return str(text)
 
 
-def _preflight(settings: dict[str, Any], choices: dict[str, Any]) -> dict[str, Any]:
-    """What the head itself says on the embedded prompts, read with `choices`."""
+def _preflight(
+    settings: dict[str, Any], drafter: Eagle3Config
+) -> tuple[LoadReport, dict[str, Any]]:
+    """The head beside the loaded target, and what it says itself on the embedded prompts."""
     from eagle_bench.config.dataset import DatasetConfig
-    from eagle_bench.config.drafter import Eagle3Config
     from eagle_bench.config.model import ModelConfig
     from eagle_bench.config.values import DType
     from eagle_bench.data.chat import chat_format, opening
@@ -192,12 +200,11 @@ def _preflight(settings: dict[str, Any], choices: dict[str, Any]) -> dict[str, A
         trust_remote_code=settings.get("model.trust_remote_code", False),
     )
     target = load_target(model, DType.auto, resolve_device("auto"))
-    drafter = Eagle3Config(name="eagle3", path=settings["drafter.path"], **choices)
-    head = load_eagle_head(drafter, target).head
+    loaded = load_eagle_head(drafter, target)
     chat = chat_format(target.tokenizer, "auto", None)
     prompts = load_prompts(DatasetConfig(name="embedded"), PROMPTS, 0).prompts
     encoded = [chat.encode(opening(prompt)) for prompt in prompts]
-    return preflight(head, target, encoded).plain()
+    return loaded.report, preflight(loaded.head, target, encoded).plain()
 
 
 def _shape(path: str, trust_remote_code: bool) -> ModelShape:

@@ -126,19 +126,7 @@ def load_eagle_head(config: Eagle3Config, target: Target) -> LoadedHead:
     """
     from eagle_bench.drafters.heads.load import load_head
 
-    if config.path is None and config.name != "embedded":
-        raise UserError(f"drafter={config.name} needs drafter.path=FOLDER.")
-    loaded = load_head(
-        config.path or str(assets.EAGLE3),
-        target=target.spec,
-        vocab_mapping=config.vocab_mapping,
-        embedding_key=config.embedding_key,
-        aux_layers=config.aux_layers,
-        attention=config.attention,
-        rope_theta=config.rope_theta,
-        norm_before_residual=config.norm_before_residual,
-        norm_output=config.norm_output,
-    )
+    loaded = load_head(config, target.spec, target.embed)
     head = loaded.head.to(device=target.spec.device, dtype=target.spec.dtype).eval()
     head.requires_grad_(False)
     if head.lm_head is None:

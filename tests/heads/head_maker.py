@@ -11,6 +11,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from eagle_bench.config.drafter import Eagle3Config
+from eagle_bench.drafters.heads import load
+from eagle_bench.drafters.heads.check import TargetShape
+
 HIDDEN, INNER, VOCAB, DRAFT, LATENT = 32, 40, 60, 24, 10
 
 
@@ -31,6 +35,13 @@ class Tiny:
             save_file(tensors, folder / "model.safetensors")
         (folder / "config.json").write_text(json.dumps(self.config))
         return str(folder)
+
+
+def load_head(
+    path: str, *, target: TargetShape | None = None, embed: Any = None, **settings: Any
+) -> load.LoadedHead:
+    """The head in the folder `path` under these settings of `drafter`."""
+    return load.load_head(Eagle3Config(name="eagle3", path=path, **settings), target, embed)
 
 
 def tiny(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from head_maker import load_head
 
 from eagle_bench import assets
 from eagle_bench.config.dataset import DatasetConfig
@@ -18,7 +19,6 @@ from eagle_bench.decoding.methods.method import Proposing
 from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.drafters.build import build_drafter
 from eagle_bench.drafters.heads.export import ARCHITECTURES, save_head
-from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.models.load import load_target
 from eagle_bench.models.sampling import Sampling
 from eagle_bench.models.target import Target

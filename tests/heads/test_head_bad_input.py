@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from head_maker import DRAFT, HIDDEN, VOCAB, Tiny, tiny
+from head_maker import DRAFT, HIDDEN, VOCAB, Tiny, load_head, tiny
 
 from eagle_bench.drafters.heads.export import save_head
-from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.errors import UserError
 
 

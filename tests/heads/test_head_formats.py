@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from head_maker import DRAFT, HIDDEN, VOCAB, Tiny, tiny, tiny_eagle1
+from head_maker import DRAFT, HIDDEN, VOCAB, Tiny, load_head, tiny, tiny_eagle1
 from safetensors.torch import save_file
 from torch import Tensor
 
 from eagle_bench.drafters.heads.export import save_head
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.load import LoadedHead, load_head
+from eagle_bench.drafters.heads.load import LoadedHead
 
 
 @dataclass
@@ -156,7 +156,7 @@ def test_a_specforge_mla_or_gqa_head_needs_no_map_inside(mla: bool, tmp_path: Pa
         path = as_specforge(Tiny(rest | buffers, made.config), tmp_path / name)
         got = load_head(path, vocab_mapping=str(mapping))
         assert got.report.attention == ("MLA" if mla else "GQA")
-        assert got.report.vocabulary_source == "d2t of drafter.vocab_mapping"
+        assert got.reading.reasons["mapped"] == "d2t of drafter.vocab_mapping"
         assert torch.equal(outputs(got.head)[2], outputs(expected.head)[2])
 
 
@@ -228,8 +228,8 @@ def test_aux_layers_of_both_conventions(
     path = made.write(tmp_path)
     assert load_head(path, target=Target()).report.aux_layers == layers
     overridden = load_head(path, target=Target(), aux_layers=[0, 1, 11])
-    assert overridden.config.aux_layers == (0, 1, 11)
-    assert overridden.report.aux_source == "drafter.aux_layers"
+    assert overridden.reading.aux_layers == (0, 1, 11)
+    assert overridden.reading.reasons["aux_layers"] == "drafter.aux_layers"
 
 
 def test_norm_output_is_feedback_whatever_the_folder_is_called(tmp_path: Path) -> None:
@@ -266,19 +266,33 @@ def test_an_id_equal_to_the_number_of_layers_names_a_boundary(nested: bool, tmp_
     made.config |= {"eagle_config": ids} if nested else ids
     report = load_head(made.write(tmp_path), target=Target()).report
     assert report.aux_layers == [2, 6, 12]
-    assert "12 can only name a boundary" in report.aux_source
+    assert "12 can only name a boundary" in str(report.reading["aux_layers"]["why"])
 
 
-def test_own_embeddings_only_where_the_widths_differ(tmp_path: Path) -> None:
+def test_own_embeddings_where_they_are_not_the_targets(tmp_path: Path) -> None:
     wide = tiny(target_hidden=48)
     own = load_head(wide.write(tmp_path / "own"))
     tokens = torch.tensor([[3, 59]])
     assert torch.equal(own.head.embed(tokens), wide.weights["embed_tokens.weight"][tokens])
-    same = tiny()
-    same.weights["embed_tokens.weight"] = torch.zeros(VOCAB, HIDDEN)
-    ignored = load_head(same.write(tmp_path / "same"))
-    assert not ignored.config.own_embeddings
-    assert ignored.report.ignored == ["embed_tokens.weight"]
+    made = tiny()
+    theirs = torch.nn.Embedding.from_pretrained(torch.randn(VOCAB, HIDDEN))
+    held = {
+        "the target's": (theirs.weight.to(torch.bfloat16), False, 0),
+        "its own": (torch.randn(VOCAB, HIDDEN), True, 1),
+        "zeros": (torch.zeros(VOCAB, HIDDEN), False, 1),
+        "another size": (torch.randn(VOCAB - 1, HIDDEN), False, 1),
+    }
+    for name, (table, used, doubts) in held.items():
+        made.weights["embed_tokens.weight"] = table
+        loaded = load_head(made.write(tmp_path / name), target=Target(), embed=theirs)
+        assert loaded.reading.own_embeddings is used
+        assert loaded.report.ignored == ([] if used else ["embed_tokens.weight"])
+        assert len(loaded.reading.doubts) == doubts
+        if used:
+            assert torch.equal(loaded.head.embed(tokens), table[tokens])
+            twin = loaded.head.variant(replace(loaded.reading, own_embeddings=False))
+            assert twin.embed_tokens is None
+            assert torch.equal(outputs(twin)[1], outputs(loaded.head)[1])
 
 
 def test_embedding_key_picks_the_heads_own_tensor(tmp_path: Path) -> None:
@@ -289,7 +303,7 @@ def test_embedding_key_picks_the_heads_own_tensor(tmp_path: Path) -> None:
     loaded = load_head(path, embedding_key="draft_embed.weight")
     assert torch.equal(loaded.head.embed(torch.arange(VOCAB)), table)
     of_target = load_head(path, embedding_key="model.embed_tokens.weight")
-    assert not of_target.config.own_embeddings
+    assert not of_target.reading.own_embeddings
 
 
 def test_qwen_heads_without_head_dim_take_it_from_the_tensors(tmp_path: Path) -> None:
@@ -351,11 +365,10 @@ def test_eagle1_exports_load_back_identical(tmp_path: Path) -> None:
 
 
 def test_a_variant_shares_weights_and_changes_only_the_arithmetic(tmp_path: Path) -> None:
-    from dataclasses import replace
 
     plain: LoadedHead = load_head(tiny().write(tmp_path / "a"))
     flagged = load_head(tiny(norm_before_residual=True).write(tmp_path / "b"))
-    twin = plain.head.variant(replace(plain.config, norm_before_residual=True))
+    twin = plain.head.variant(replace(plain.reading, norm_before_residual=True))
     assert twin.fc.weight.data_ptr() == plain.head.fc.weight.data_ptr()
     for mine, theirs in zip(outputs(twin), outputs(flagged.head), strict=True):
         assert torch.equal(mine, theirs)

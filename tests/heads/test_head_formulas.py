@@ -8,10 +8,9 @@ from typing import Any
 import head_oracle as oracle
 import pytest
 import torch
-from head_maker import HIDDEN, VOCAB, Tiny, tiny, tiny_eagle1
+from head_maker import HIDDEN, VOCAB, Tiny, load_head, tiny, tiny_eagle1
 
 from eagle_bench.config.values import Attention
-from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.models.cache import KVCache
 
 TOKENS, STEPS, OFFSET = 6, 3, 5

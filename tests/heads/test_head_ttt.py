@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from head_maker import HIDDEN, tiny
+from head_maker import HIDDEN, load_head, tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.models.cache import KVCache
 
 

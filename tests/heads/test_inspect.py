@@ -28,7 +28,7 @@ def test_the_json_is_the_whole_report(tmp_path: Path, capsys: pytest.CaptureFixt
     assert said["attention"] == "MLA"
     assert said["aux_layers"] == [2, 6, 9]
     assert said["coverage"] == pytest.approx(24 / 60)
-    assert said["flags"]["norm_before_residual"]
+    assert said["reading"]["norm_before_residual"]["value"]
     assert said["fits"] is True
     assert said["parameters"] == sum(
         t.numel() for n, t in made.weights.items() if n not in ("d2t", "t2d")

@@ -93,7 +93,7 @@ def test_accuracy_and_loss_are_the_trainings() -> None:
     ids = torch.tensor([[*passage.context, *passage.answer]])
     places = torch.arange(ids.shape[1])[None]
     weights = (torch.arange(ids.shape[1] - 1) >= len(passage.context) - 1).float()[None]
-    head = drafter.head.variant(drafter.head.config)  # type: ignore[attr-defined]
+    head = drafter.head.variant(drafter.head.config.reading)  # type: ignore[attr-defined]
     use_ttt_attention(head)
     config = Eagle3TrainingConfig(name="eagle3", ttt_length=STEPS, step_decay=1.0)
     with torch.inference_mode():

@@ -13,6 +13,7 @@ from conftest import BUDGET, HEAD, TARGET, call, steps
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eagle_bench import train
+from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.training.loop import Trainer
 
@@ -46,13 +47,13 @@ def test_target_loads_as_an_ordinary_folder(target_folder: Path) -> None:
 
 
 def test_head_loads_as_an_ordinary_folder(head_folder: Path) -> None:
-    loaded = load_head(str(head_folder))
+    loaded = load_head(Eagle3Config("eagle3", str(head_folder)))
     weights = loaded.head.state_dict()
     for name, weight in trained(head_folder).items():
         assert torch.equal(weights[name], weight.to(weights[name].dtype))
     assert loaded.report.missing == loaded.report.unexpected == []
     assert loaded.config.draft_vocab_size == 150
-    early = load_head(str(head_folder / "step_2")).head.fc.weight
+    early = load_head(Eagle3Config("eagle3", str(head_folder / "step_2"))).head.fc.weight
     assert not torch.allclose(early.float(), loaded.head.fc.weight.float(), atol=1e-3)
 
 

@@ -7,11 +7,8 @@ one apart. Inside this project it is always the input.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from eagle_bench.drafters.heads.formats import Format
+from eagle_bench.drafters.heads.checkpoint import Checkpoint
+from eagle_bench.drafters.heads.reading import Choice
 from eagle_bench.errors import UserError
 from eagle_bench.models.target import default_aux_layers
 
@@ -20,19 +17,10 @@ OUTPUTS_KEY = "target_layer_ids"
 """DeepSpec's: always layer outputs, -1 the embeddings."""
 
 
-@dataclass(frozen=True)
-class AuxLayers:
-    """Layers whose input is read (None: the default for the target), and how that is known."""
-
-    layers: tuple[int, ...] | None
-    source: str
-    warning: str | None = None
-
-
 def read_aux_layers(
-    config: Mapping[str, Any], form: Format, override: list[int] | None, num_layers: int | None
-) -> AuxLayers:
-    """What the override, or else the config of the head, says.
+    checkpoint: Checkpoint, override: list[int] | None, num_layers: int | None
+) -> Choice:
+    """The boundaries that the override, or else the config of the head, names.
 
     The rule for telling the conventions apart: ids that are exactly the default of one
     convention for this target are of that convention; an id equal to the number of layers can
@@ -40,43 +28,37 @@ def read_aux_layers(
     and ids at the top of the config name inputs.
     """
     if override is not None:
-        return AuxLayers(tuple(override), "drafter.aux_layers")
+        return Choice(tuple(override), "drafter.aux_layers")
+    config, form = checkpoint.config, checkpoint.form
     nested = (config.get("eagle_config") or {}).get(KEY)
     outputs = config.get(OUTPUTS_KEY)
     ids = nested or config.get(KEY) or outputs
     if not ids:
-        return AuxLayers(
-            None,
-            "not in config.json: the default [2, L//2, L-3]",
-            "config.json does not name the aux layers; the default [2, L//2, L-3] is assumed."
-            if form.names_aux
-            else None,
-        )
+        said = "config.json does not name the aux layers; the default [2, L//2, L-3] is assumed."
+        why = "not in config.json: the default [2, L//2, L-3]"
+        return Choice(None, why, (said,) if form.names_aux else ())
     where = f"eagle_config.{KEY}" if nested else KEY if config.get(KEY) else OUTPUTS_KEY
     if not isinstance(ids, list) or not all(type(i) is int for i in ids):
         raise UserError(f"config.json: {where}={ids} is no list of layer numbers.")
     inputs, moved = tuple(ids), tuple(i + 1 for i in ids)
     if where == OUTPUTS_KEY:
-        return AuxLayers(moved, f"{where}={ids}, layer outputs by that key's meaning")
+        return Choice(moved, f"{where}={ids}, layer outputs by that key's meaning")
     if num_layers is not None and default_aux_layers(num_layers) in (inputs, moved):
         kind = "input" if inputs == default_aux_layers(num_layers) else "output"
         layers = default_aux_layers(num_layers)
-        return AuxLayers(layers, f"{where}={ids}, layer {kind}s by the default pattern")
+        return Choice(layers, f"{where}={ids}, layer {kind}s by the default pattern")
     if num_layers in ids:
-        return AuxLayers(
-            inputs, f"{where}={ids}, layer inputs: {num_layers} can only name a boundary"
-        )
+        why = f"{where}={ids}, layer inputs: {num_layers} can only name a boundary"
+        return Choice(inputs, why)
     kind = form.aux_ids if nested else "input"
     layers = inputs if kind == "input" else moved
     doubtful = ids[0] == (1 if kind == "input" else 2)
-    return AuxLayers(
-        layers,
-        f"{where}={ids}, layer {kind}s by the format's convention",
+    doubt = (
         f"{where}={ids} is read as layer {kind}s, but its first id is the other convention's; "
         f"if acceptance is poor, set drafter.aux_layers={_shifted(ids, kind)}."
-        if doubtful
-        else None,
     )
+    why = f"{where}={ids}, layer {kind}s by the format's convention"
+    return Choice(layers, why, (doubt,) if doubtful else ())
 
 
 def _shifted(ids: list[int], kind: str) -> str:

@@ -82,12 +82,13 @@ def check_fits(config: HeadConfig, target: TargetShape) -> None:
         )
     if config.generation != 3:
         return
-    if config.aux_layers is None and config.num_features != 3:
+    unnamed = config.reading.aux_layers is None
+    if unnamed and config.num_features != 3:
         raise UserError(
             f"The head reads {config.num_features} hidden states of the target, but nothing says "
             "which; give them as drafter.aux_layers."
         )
-    if config.aux_layers is None and target.num_layers < EAGLE3_LAYERS:
+    if unnamed and target.num_layers < EAGLE3_LAYERS:
         raise UserError(
             f"The target has {target.num_layers} layers, but EAGLE-3 needs at least "
             f"{EAGLE3_LAYERS} for its three hidden states; or give drafter.aux_layers."

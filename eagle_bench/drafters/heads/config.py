@@ -1,22 +1,11 @@
-"""The shape of an EAGLE head and the choices in which the field's variants differ."""
+"""The shape of an EAGLE head, as its tensors make it, with the reading that completes it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from eagle_bench.drafters.heads.reading import HeadReading
 from eagle_bench.models.target import default_aux_layers
-
-
-@dataclass(frozen=True)
-class RopeConfig:
-    """Rotary embedding of a head, its own and never the target's.
-
-    `scaling` holds `rope_type` and what that type needs (`factor`, ...), or is None.
-    """
-
-    theta: float = 10000.0
-    scaling: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,21 +31,17 @@ class HeadConfig:
         Biases of q/k/v, of o_proj, of the MLP and of fc.
     qk_norm : bool
         RMSNorm over each head of q and k before RoPE (Qwen3).
-    norm_before_residual : bool
-        The residual is the normed feature.
     norm_before_fc, fc_norm : bool
         One RMSNorm over the concatenated features, or one for each of them.
-    norm_output : bool
-        The state fed back to the next draft step is the normed one (EAGLE 3.1).
-    own_embeddings, own_lm_head : bool
-        The head ships token embeddings, its own lm_head; otherwise the target's are used.
+    own_lm_head : bool
+        The head ships its own lm_head; otherwise the target's is used.
     generation : int
         3 for EAGLE-3; 1 for EAGLE-1/2, which reads the target's final hidden state, draws
         its logits with the target's lm_head and has no norms around fc.
     num_features : int
         Hidden states of the target that `fuse` reads (3; 1 for EAGLE-1/2).
-    aux_layers : tuple of int or None
-        Which: the boundaries of `TargetSpec.aux_layers`; None for `[2, L // 2, L - 3]`.
+    reading : HeadReading
+        What the tensors leave open.
     """
 
     hidden_size: int
@@ -68,7 +53,6 @@ class HeadConfig:
     vocab_size: int
     draft_vocab_size: int
     rms_eps: float = 1e-6
-    rope: RopeConfig = field(default_factory=RopeConfig)
     max_positions: int = 2048
     num_layers: int = 1
     activation: str = "silu"
@@ -77,23 +61,20 @@ class HeadConfig:
     mlp_bias: bool = False
     fc_bias: bool = False
     qk_norm: bool = False
-    norm_before_residual: bool = False
     norm_before_fc: bool = False
     fc_norm: bool = False
-    norm_output: bool = False
-    own_embeddings: bool = False
     own_lm_head: bool = True
     mla: MLAConfig | None = None
     generation: int = 3
     num_features: int = 3
-    aux_layers: tuple[int, ...] | None = None
+    reading: HeadReading = field(default_factory=HeadReading)
 
     def features_of(self, num_target_layers: int) -> tuple[int, ...]:
         """The boundaries of a target with `num_target_layers` layers that the head reads."""
         if self.generation != 3:
             return (num_target_layers + 1,)
-        if self.aux_layers is not None:
-            return self.aux_layers
+        if self.reading.aux_layers is not None:
+            return self.reading.aux_layers
         return default_aux_layers(num_target_layers)
 
     def cache_elements_per_token(self) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.folder import PICKLE, SAFETENSORS
 from eagle_bench.drafters.heads.formats import FORMATS, by_name, format_name
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.parse import FLAGS
+from eagle_bench.drafters.heads.parse import TOLD_BY_CONFIG, TOLD_BY_TENSORS
 from eagle_bench.drafters.heads.weightmap import split
 from eagle_bench.errors import UserError
 
@@ -72,7 +72,7 @@ def _check_expressible(config: HeadConfig, layout: str) -> None:
         raise UserError(f"There is no layout {layout!r}; known: {known}.")
     if (config.generation == 3) == (layout == "eagle1"):
         raise UserError(f"The layout {layout} cannot hold an EAGLE-{config.generation} head.")
-    if config.own_embeddings and config.target_hidden_size == config.hidden_size:
+    if config.reading.own_embeddings and config.target_hidden_size == config.hidden_size:
         raise UserError("No layout can say that a head as wide as its target embeds by itself.")
 
 
@@ -93,8 +93,8 @@ def _config_json(config: HeadConfig, layout: str, dtype: torch.dtype) -> dict[st
         "hidden_act": config.activation,
         "max_position_embeddings": config.max_positions,
         "rms_norm_eps": config.rms_eps,
-        "rope_theta": config.rope.theta,
-        "rope_scaling": config.rope.scaling,
+        "rope_theta": config.reading.rope.theta,
+        "rope_scaling": config.reading.rope.scaling,
         "vocab_size": config.vocab_size,
         "attention_bias": config.attention_bias,
         "mlp_bias": config.mlp_bias,
@@ -106,18 +106,20 @@ def _config_json(config: HeadConfig, layout: str, dtype: torch.dtype) -> dict[st
     if layout == "eagle1":
         return {"architectures": [ARCHITECTURES[layout]], **sizes, "bias": config.fc_bias}
     head: dict[str, Any] = {"draft_vocab_size": config.draft_vocab_size}
-    head |= {name: True for name in FLAGS if getattr(config, name)}
+    flags = {name: getattr(config, name) for name in TOLD_BY_TENSORS}
+    flags |= {name: getattr(config.reading, name) for name in TOLD_BY_CONFIG}
+    head |= {name: True for name, on in flags.items() if on}
     if config.target_hidden_size != config.hidden_size:
         head["target_hidden_size"] = config.target_hidden_size
-    if config.aux_layers is not None:
+    if config.reading.aux_layers is not None:
         form = by_name(layout)
         if form.aux_ids == "output":
             head["eagle_config"] = {
                 "use_aux_hidden_state": True,
-                KEY: [layer - 1 for layer in config.aux_layers],
+                KEY: [layer - 1 for layer in config.reading.aux_layers],
             }
         else:
-            head[KEY] = list(config.aux_layers)
+            head[KEY] = list(config.reading.aux_layers)
     document = {"architectures": [ARCHITECTURES[layout]]}
     if layout == "speculators":
         return document | {

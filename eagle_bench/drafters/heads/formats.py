@@ -41,6 +41,10 @@ class Format:
     names_aux : bool
         Whether its configs name the layers that are read; where they never do, the default is
         no guess.
+    two_norm_outputs : bool
+        Whether its `norm_output` may be SpecForge's of before September 2026.
+    generation : int
+        1 for EAGLE-1/2, which pairs nothing before its layer; 3 for EAGLE-3.
     section : str or None
         Where in the config the layer's sizes are, when not at its top.
     """
@@ -52,6 +56,8 @@ class Format:
     ignored: tuple[str, ...] = ()
     aux_ids: str = "input"
     names_aux: bool = True
+    two_norm_outputs: bool = True
+    generation: int = 3
     section: str | None = None
 
 
@@ -89,9 +95,10 @@ FORMATS: tuple[Format, ...] = (
         _is_speculators,
         renames=(),
         ignored=("verifier_lm_head.", "verifier_norm."),
+        two_norm_outputs=False,
         section="transformer_layer_config",
     ),
-    Format("eagle1", "EAGLE-1/2", _is_eagle1, renames=()),
+    Format("eagle1", "EAGLE-1/2", _is_eagle1, renames=(), generation=1),
     Format(
         "modelopt",
         "NVIDIA ModelOpt",

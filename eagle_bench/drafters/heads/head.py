@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
 from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.layer import Cache, Layer, RMSNorm
+from eagle_bench.drafters.heads.reading import HeadReading
 from eagle_bench.drafters.heads.rope import Rope
 
 
@@ -49,7 +52,7 @@ class EagleHead(nn.Module):
             Layer(config, index, attention) for index in range(config.num_layers)
         )
         self.embed_tokens = (
-            nn.Embedding(config.vocab_size, width) if config.own_embeddings else None
+            nn.Embedding(config.vocab_size, width) if config.reading.own_embeddings else None
         )
         self.norm = RMSNorm(width, eps) if config.generation == 3 else None
         self.lm_head = (
@@ -109,19 +112,19 @@ class EagleHead(nn.Module):
             hidden = layer(embeds, hidden, positions, self.rope, mask, cache)
         if cache is not None:
             cache.advance(embeds.shape[1])
-        if self.config.norm_output and self.norm is not None:
+        if self.config.reading.norm_output and self.norm is not None:
             return torch.as_tensor(self.norm(hidden))
         return hidden
 
     def logits(self, hidden_out: Tensor) -> Tensor:
         """Logits `[batch, tokens, draft_vocab_size]` of the states that `forward` returned."""
         assert self.lm_head is not None, "attach_lm_head comes first"
-        if self.norm is not None and not self.config.norm_output:
+        if self.norm is not None and not self.config.reading.norm_output:
             hidden_out = self.norm(hidden_out)
         return torch.as_tensor(self.lm_head(hidden_out))
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """The head's own embeddings `[..., hidden_size]`; only with `config.own_embeddings`."""
+        """The head's own embeddings `[..., hidden_size]`; only where the reading says so."""
         assert self.embed_tokens is not None
         return torch.as_tensor(self.embed_tokens(tokens))
 
@@ -133,18 +136,16 @@ class EagleHead(nn.Module):
         """Draw logits with the target's `lm_head`, for a head without `config.own_lm_head`."""
         self.lm_head = lm_head
 
-    def variant(self, config: HeadConfig, attention: Attention | None = None) -> EagleHead:
-        """The same weights and vocabulary, shared, under other choices.
-
-        `config` must describe the same parameters: norm placement, RoPE, aux layers and the
-        attention kernel may differ.
-        """
+    def variant(self, reading: HeadReading, attention: Attention | None = None) -> EagleHead:
+        """The same weights and vocabulary, shared, under another reading (or kernel)."""
         with torch.device("meta"):
-            twin = EagleHead(config, attention or self.attention)
-        if not config.own_lm_head:
+            twin = EagleHead(replace(self.config, reading=reading), attention or self.attention)
+        if not self.config.own_lm_head:
             twin.lm_head = self.lm_head
-        twin.d2t, twin.t2d = self.d2t, self.t2d
-        twin.load_state_dict(self.state_dict(), assign=True)
+        if reading.mapped:
+            twin.d2t, twin.t2d = self.d2t, self.t2d
+        held = self.state_dict()
+        twin.load_state_dict({name: held[name] for name in twin.state_dict()}, assign=True)
         return twin.train(self.training)
 
     def set_vocabulary(self, target_ids: Tensor) -> None:

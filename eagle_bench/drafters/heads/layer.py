@@ -140,7 +140,7 @@ class Layer(nn.Module):
         super().__init__()
         width, eps = config.hidden_size, config.rms_eps
         self.paired = index == 0 and config.generation == 3
-        self.norm_before_residual = config.norm_before_residual
+        self.norm_before_residual = config.reading.norm_before_residual
         self.hidden_norm = RMSNorm(width, eps) if self.paired else None
         bare = index == 0 and config.generation != 3
         self.input_layernorm = None if bare else RMSNorm(width, eps)

@@ -12,28 +12,20 @@ from typing import Any
 
 from torch import Tensor
 
-from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig, RopeConfig
-from eagle_bench.drafters.heads.formats import Format
+from eagle_bench.drafters.heads.checkpoint import Checkpoint
+from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
 from eagle_bench.errors import UserError
 
 SIZES = ("hidden_size", "num_attention_heads", "intermediate_size", "vocab_size")
-FLAGS = ("norm_before_residual", "norm_before_fc", "fc_norm", "norm_output")
+TOLD_BY_CONFIG = ("norm_before_residual", "norm_output")
 TOLD_BY_TENSORS = ("norm_before_fc", "fc_norm")
 LAYER_NUMBER = re.compile(r"layers\.(\d+)\.")
 Weights = Mapping[str, Tensor]
 
 
-def parse_config(
-    config: Mapping[str, Any], form: Format, weights: Weights, own_embeddings: bool | None
-) -> HeadConfig:
-    """The head that `weights` (under the house's names, still separate) make up.
-
-    Parameters
-    ----------
-    own_embeddings : bool or None
-        None: own ones exactly when the head's width is not the target's.
-    """
-    sizes: Mapping[str, Any] = config if form.section is None else config.get(form.section) or {}
+def parse_config(checkpoint: Checkpoint) -> HeadConfig:
+    """The head that the tensors make up; how it is read, nobody has said yet."""
+    config, sizes, weights = checkpoint.config, checkpoint.sizes, checkpoint.weights
     if lacking := [key for key in SIZES if not isinstance(sizes.get(key), int)]:
         raise UserError(f"config.json of the head lacks {', '.join(lacking)}.")
     if (config.get("eagle_config") or {}).get("use_aux_hidden_state") is False:
@@ -42,7 +34,7 @@ def parse_config(
             "which is neither EAGLE-3 nor EAGLE-1."
         )
     hidden, vocab = sizes["hidden_size"], sizes["vocab_size"]
-    generation = 1 if form.name == "eagle1" else 3
+    generation = checkpoint.form.generation
     target_hidden = hidden
     num_features = 1
     if generation == 3:
@@ -66,7 +58,6 @@ def parse_config(
         draft_vocab_size=draft_vocab,
         intermediate_size=weights["layers.0.mlp.gate_proj.weight"].shape[0],
         rms_eps=float(sizes.get("rms_norm_eps", 1e-6)),
-        rope=_rope(sizes),
         max_positions=int(sizes.get("max_position_embeddings", 2048)),
         num_layers=1 + max(int(m[1]) for key in weights if (m := LAYER_NUMBER.match(key))),
         activation=str(sizes.get("hidden_act", "silu")),
@@ -75,26 +66,13 @@ def parse_config(
         mlp_bias="layers.0.mlp.gate_proj.bias" in weights,
         fc_bias="fc.bias" in weights,
         qk_norm="layers.0.self_attn.q_norm.weight" in weights,
-        norm_before_residual=_flag(config, "norm_before_residual"),
         norm_before_fc="input_norm.weight" in weights,
         fc_norm="fc_norm.0.weight" in weights,
-        norm_output=_flag(config, "norm_output"),
-        own_embeddings=hidden != target_hidden if own_embeddings is None else own_embeddings,
         own_lm_head=own_lm_head,
         generation=generation,
         num_features=num_features,
         **_attention(sizes, weights, hidden),
     )
-
-
-def flags_said(config: Mapping[str, Any]) -> dict[str, bool]:
-    """The variant flags that the config names, as it names them."""
-    nested = config.get("eagle_config") or {}
-    return {name: _flag(config, name) for name in FLAGS if name in config or name in nested}
-
-
-def _flag(config: Mapping[str, Any], name: str) -> bool:
-    return bool(config.get(name, (config.get("eagle_config") or {}).get(name, False)))
 
 
 def _attention(sizes: Mapping[str, Any], weights: Weights, hidden: int) -> dict[str, Any]:
@@ -118,19 +96,6 @@ def _attention(sizes: Mapping[str, Any], weights: Weights, hidden: int) -> dict[
     if key in weights:
         _agree("num_key_value_heads * head_dim", kv_heads * head_dim, key, weights[key].shape[0])
     return {"num_heads": heads, "num_kv_heads": kv_heads, "head_dim": head_dim, "mla": mla}
-
-
-def _rope(sizes: Mapping[str, Any]) -> RopeConfig:
-    """The head's own RoPE: transformers 5 puts theta and scaling into `rope_parameters`."""
-    parameters = sizes.get("rope_parameters") or {}
-    given = parameters or sizes.get("rope_scaling") or {}
-    scaling = {key: value for key, value in given.items() if value is not None}
-    theta = scaling.pop("rope_theta", None) or sizes.get("rope_theta") or 10000.0
-    partial = scaling.get("partial_rotary_factor", sizes.get("partial_rotary_factor", 1.0))
-    if partial != 1.0:
-        raise UserError(f"The head rotates only a part of each head ({partial}); unsupported.")
-    kind = scaling.get("rope_type", scaling.get("type", "default"))
-    return RopeConfig(float(theta), None if kind == "default" else scaling)
 
 
 def _agree(said: str, value: int | None, tensor: str, rows: int) -> None:

@@ -21,7 +21,7 @@ class Rope:
     """
 
     def __init__(self, config: HeadConfig) -> None:
-        scaling = dict(config.rope.scaling or {})
+        scaling = dict(config.reading.rope.scaling or {})
         self.kind = str(scaling.pop("rope_type", None) or scaling.pop("type", "default"))
         scaling.pop("type", None)
         if self.kind not in (*UNSCALED, *ROPE_INIT_FUNCTIONS):
@@ -29,7 +29,7 @@ class Rope:
             raise UserError(
                 f"The head's rope_scaling has the unknown rope_type {self.kind!r}; known: {known}."
             )
-        self._theta = config.rope.theta
+        self._theta = config.reading.rope.theta
         self._head_dim = config.head_dim
         self._max_positions = config.max_positions
         self._parameters = {"rope_theta": self._theta, "rope_type": self.kind, **scaling}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.folder import read_tensors
 from eagle_bench.errors import UserError
 
@@ -19,7 +20,7 @@ class Vocabulary:
 
     target_ids: Tensor | None
     source: str
-    warnings: list[str] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
 
 
 def read_mapping(path: str) -> dict[str, Tensor]:
@@ -37,19 +38,20 @@ def read_mapping(path: str) -> dict[str, Tensor]:
 
 
 def read_vocabulary(
-    buffers: Mapping[str, Tensor], mapping: str | None, vocab: int, draft_vocab: int
+    buffers: Mapping[str, Tensor], mapping: str | None, config: HeadConfig
 ) -> Vocabulary:
     """The vocabulary of a head from its own buffers, or from `mapping` when that is given.
 
     Parameters
     ----------
     buffers : mapping of str to Tensor
-        `d2t` and `t2d` as far as the checkpoint has them.
+        Among others `d2t` and `t2d`, as far as the checkpoint has them.
     mapping : str or None
         `drafter.vocab_mapping`; wins over the buffers.
-    vocab, draft_vocab : int
-        Sizes of the target's vocabulary and of the head's.
     """
+    if not config.own_lm_head:
+        return Vocabulary(None, "the target's lm_head is used")
+    vocab, draft_vocab = config.vocab_size, config.draft_vocab_size
     if mapping is not None:
         buffers, source = read_mapping(mapping), "drafter.vocab_mapping"
     else:
@@ -81,8 +83,8 @@ def read_vocabulary(
     if identity and draft_vocab < vocab:
         warnings.append(f"d2t is all zeros: the head proposes only the ids below {draft_vocab}.")
     if identity and draft_vocab == vocab:
-        return Vocabulary(None, f"d2t of {source}: the same ids", warnings)
-    return Vocabulary(target_ids, f"d2t of {source}", warnings)
+        return Vocabulary(None, f"d2t of {source}: the same ids", tuple(warnings))
+    return Vocabulary(target_ids, f"d2t of {source}", tuple(warnings))
 
 
 def _unfilled(d2t: Tensor | None, t2d: Tensor | None, draft_vocab: int, vocab: int) -> bool:

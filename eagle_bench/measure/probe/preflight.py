@@ -24,7 +24,7 @@ from eagle_bench.decoding.build import plain_greedy
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.ttt import ttt_hidden, use_ttt_attention
 from eagle_bench.engines.setup import Listener, Setup
-from eagle_bench.measure.probe.readings import Reading, readings
+from eagle_bench.measure.probe.readings import Reading, as_read, readings
 from eagle_bench.models.read import read
 from eagle_bench.models.target import Target
 from eagle_bench.records.generation import Request
@@ -141,8 +141,7 @@ class Preflight:
 @torch.inference_mode()
 def preflight(head: EagleHead, target: Target, prompts: Sequence[list[int]]) -> Preflight:
     """Judge `head` on `target`'s own continuation of the first `PROMPTS` of `prompts`."""
-    aux = head.config.features_of(target.spec.num_layers)
-    here = Reading("the detected settings", "", head.config, aux, head.d2t is not None)
+    here = as_read(head.config, target.spec.num_layers)
     passages = _passages(target, prompts[:PROMPTS], here, readings(here, target.spec.num_layers))
     if not passages:
         sentence = "no prompt leaves room for a few tokens more, so the head was not asked."
@@ -230,7 +229,7 @@ def _judge(head: EagleHead, target: Target, passages: list[Passage], reading: Re
 
     The drafting is EAGLE-3's training-time test (`drafters/heads/ttt.py`).
     """
-    twin = head.variant(reading.config, Attention.sdpa)
+    twin = head.variant(reading.config.reading, Attention.sdpa)
     use_ttt_attention(twin)
     embed = twin.embed if twin.embed_tokens is not None else target.embed
     drafted: list[list[Tensor]] = [[] for _ in range(DRAFT_STEPS)]
@@ -241,7 +240,7 @@ def _judge(head: EagleHead, target: Target, passages: list[Passage], reading: Re
             drafted[step].append(twin.logits(hidden[0, _places(passage, step)]))
     logits = torch.cat([part for step in drafted for part in step]).float()
     own_ids = torch.arange(logits.shape[-1], device=logits.device)
-    ids = twin.to_target(own_ids) if reading.mapped else own_ids
+    ids = twin.to_target(own_ids)
     over_target = logits.new_full((len(logits), target.spec.vocab_size), FLOOR)
     over_target[:, ids] = logits.log_softmax(-1).clamp(min=FLOOR)
     chosen = over_target.gather(1, _choices(passages)[:, None])[:, 0]

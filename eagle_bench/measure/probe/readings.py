@@ -20,25 +20,38 @@ class Reading:
     ----------
     name, fix : str
         What differs, in words, and the setting that makes it so.
-    aux : tuple of int
-        Layers of the target whose input the head reads.
-    mapped : bool
-        Whether draft ids go through the head's vocabulary map.
+    config : HeadConfig
+        The head under it, its aux layers named.
     """
 
     name: str
     fix: str
     config: HeadConfig
-    aux: tuple[int, ...]
-    mapped: bool
+
+    @property
+    def aux(self) -> tuple[int, ...]:
+        """Boundaries of the target that the head reads."""
+        assert self.config.reading.aux_layers is not None
+        return self.config.reading.aux_layers
+
+    def but(self, name: str, fix: str, **choices: Any) -> Reading:
+        """The reading with other `choices`."""
+        reading = replace(self.config.reading, **choices)
+        return Reading(name, fix, replace(self.config, reading=reading))
+
+
+def as_read(config: HeadConfig, num_layers: int) -> Reading:
+    """The detected settings of a head beside a target with `num_layers` layers."""
+    named = replace(config.reading, aux_layers=config.features_of(num_layers))
+    return Reading("the detected settings", "", replace(config, reading=named))
 
 
 def readings(here: Reading, num_layers: int) -> list[Reading]:
     """Every reading that differs from `here` in one point and needs the same tensors."""
     found = [*_other_layers(here, num_layers), *_other_rope(here), *_other_norms(here)]
-    if here.mapped:
+    if here.config.reading.mapped:
         fix = "the head's ids are the target's: remove d2t and t2d from the checkpoint"
-        found.append(replace(here, name="no vocabulary map", fix=fix, mapped=False))
+        found.append(here.but("no vocabulary map", fix, mapped=False))
     return found
 
 
@@ -48,11 +61,10 @@ def _other_layers(here: Reading, num_layers: int) -> list[Reading]:
     layers = [tuple(each + by for each in here.aux) for by in (-1, 1)]
     layers.append(default_aux_layers(num_layers))
     return [
-        replace(
-            here,
-            name=f"aux layers {list(aux)}",
-            fix=f"drafter.aux_layers=[{','.join(map(str, aux))}]",
-            aux=aux,
+        here.but(
+            f"aux layers {list(aux)}",
+            f"drafter.aux_layers=[{','.join(map(str, aux))}]",
+            aux_layers=aux,
         )
         for aux in dict.fromkeys(layers)
         if aux != here.aux and min(aux) >= 0 and max(aux) < num_layers
@@ -60,16 +72,14 @@ def _other_layers(here: Reading, num_layers: int) -> list[Reading]:
 
 
 def _other_rope(here: Reading) -> list[Reading]:
-    rope = here.config.rope
-    unscaled = replace(here.config, rope=replace(rope, scaling=None))
+    rope = here.config.reading.rope
     fix = "rope_scaling to null in the head's config.json"
-    without = [replace(here, name="no RoPE scaling", fix=fix, config=unscaled)]
+    without = [here.but("no RoPE scaling", fix, rope=replace(rope, scaling=None))]
     return (without if rope.scaling else []) + [
-        replace(
-            here,
-            name=f"RoPE base {theta:.0f}",
-            fix=f"drafter.rope_theta={theta:.0f}",
-            config=replace(here.config, rope=replace(rope, theta=theta)),
+        here.but(
+            f"RoPE base {theta:.0f}",
+            f"drafter.rope_theta={theta:.0f}",
+            rope=replace(rope, theta=theta),
         )
         for theta in ROPE_BASES
         if theta != rope.theta
@@ -81,9 +91,7 @@ def _other_norms(here: Reading) -> list[Reading]:
         return []
     found = []
     for flag in ("norm_before_residual", "norm_output"):
-        value = not getattr(here.config, flag)
+        value = not getattr(here.config.reading, flag)
         setting = f"{flag}={str(value).lower()}"
-        flipped: dict[str, Any] = {flag: value}
-        config = replace(here.config, **flipped)
-        found.append(replace(here, name=setting, fix=f"drafter.{setting}", config=config))
+        found.append(here.but(setting, f"drafter.{setting}", **{flag: value}))
     return found

@@ -49,7 +49,7 @@ class HeadSpeaker:
     needs_features = True
 
     def __init__(self, drafter: Eagle3Drafter, target: Target) -> None:
-        self.head = drafter.head.variant(drafter.head.config, Attention.sdpa)
+        self.head = drafter.head.variant(drafter.head.config.reading, Attention.sdpa)
         use_ttt_attention(self.head)
         self._embed = self.head.embed if self.head.embed_tokens is not None else target.embed
         self._device = target.spec.device
