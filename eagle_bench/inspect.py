@@ -145,6 +145,7 @@ def render(document: dict[str, Any]) -> Table:
         f"{shapes['num_layers']} layer(s), MLP {shapes['intermediate_size']}",
         "Attention": f"{kind}, head_dim {shapes['head_dim']}{latent}",
         "Cache": cache,
+        "Window": f"{reading['window'] or 'the whole context'}; {why['window']}",
         "RoPE": f"theta {rope['theta']:g}, scaling {rope['scaling'] or 'none'}; {why['rope']}",
         "Vocabulary": f"{shapes['draft_vocab_size']:,} of {shapes['vocab_size']:,} tokens "
         f"({report.coverage:.1%}); {why['mapped']}",

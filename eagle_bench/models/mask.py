@@ -8,6 +8,16 @@ from torch import Tensor
 from eagle_bench.machine.upload import upload
 
 
+def within_window(mask: Tensor, window: int) -> Tensor:
+    """Of the keys that each query sees (bool `[..., q, kv]`), only the latest `window`.
+
+    Along a branch of a tree the visible keys are consecutive positions, so counting them is
+    measuring the distance.
+    """
+    rank_from_last: Tensor = mask.long().flip(-1).cumsum(-1).flip(-1)
+    return mask & (rank_from_last <= window)
+
+
 def attention_mask(lengths: list[int], visible: Tensor) -> Tensor:
     """All committed entries of a row, and of the new ones those in `visible`.
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from eagle_bench.models.cache import KVCache, attention_state
+from eagle_bench.models.mask import within_window
 from eagle_bench.models.target import Step, TargetSpec
 
 
@@ -116,16 +117,11 @@ class TransformersTarget:
             mask = mask.tril(shown - q)
         masks = {"full_attention": mask}
         if "sliding_attention" in self._layer_types:
-            masks["sliding_attention"] = self._within_window(mask)
+            assert self._window is not None
+            masks["sliding_attention"] = within_window(mask, self._window)
         formed = {kind: self._form(each) for kind, each in masks.items()}
         used = [kind for kind in formed if kind in self._layer_types]
         return formed[used[0]] if len(used) == 1 else formed
-
-    def _within_window(self, mask: Tensor) -> Tensor:
-        """Of the visible keys of each query, only the latest `sliding_window`."""
-        assert self._window is not None
-        rank_from_last: Tensor = mask.long().flip(-1).cumsum(-1).flip(-1)
-        return mask & (rank_from_last <= self._window)
 
     def _form(self, mask: Tensor) -> Any:
         if self._attention == "eager":

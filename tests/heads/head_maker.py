@@ -48,7 +48,7 @@ def tiny(
     *, seed: int = 0, target_hidden: int = HIDDEN, head_dim: int = 8, kv_heads: int = 2,
     layers: int = 1, mla: bool = False, bias: bool = False, qk_norm: bool = False,
     draft: int = DRAFT, theta: float | None = None, scaling: dict[str, Any] | None = None,
-    max_positions: int = 2048, **flags: bool,
+    max_positions: int = 2048, window: int | None = None, partial: float = 1.0, **flags: bool,
 ) -> Tiny:  # fmt: skip
     """An EAGLE-3 head in the SafeAILab layout."""
     draw = torch.Generator().manual_seed(seed)
@@ -124,12 +124,16 @@ def tiny(
         config["rope_theta"] = theta
     if scaling is not None:
         config["rope_scaling"] = scaling
+    if window is not None:
+        config |= {"sliding_window": window, "layer_types": ["sliding_attention"] * layers}
+    if partial != 1.0:
+        config["partial_rotary_factor"] = partial
     if mla:
         config |= {"mla_latent_dim": LATENT, "mla_rope_dim": 0}
     shape = {
         "heads": heads, "kv_heads": kv_heads, "head_dim": head_dim, "eps": 1e-5,
         "theta": theta or 10000.0, "scaling": scaling, "max_positions": max_positions,
-        "layers": layers, **flags,
+        "layers": layers, "window": window, "partial": partial, **flags,
     }  # fmt: skip
     return Tiny(weights, config, shape)
 

@@ -26,9 +26,14 @@ def linear(x: Tensor, weights: Weights, name: str) -> Tensor:
     return y if bias is None else y + bias
 
 
+def turned(shape: Shape) -> int:
+    """Dimensions of a head that are rotated."""
+    return int(shape["head_dim"] * shape.get("partial", 1.0))
+
+
 def frequency(i: int, shape: Shape, length: int) -> tuple[float, float]:
     """Angle per position of pair `i`, and the factor on cosine and sine."""
-    dim, theta, scaling = shape["head_dim"], shape["theta"], shape["scaling"] or {}
+    dim, theta, scaling = turned(shape), shape["theta"], shape["scaling"] or {}
     plain = theta ** (-2 * i / dim)
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     factor = scaling.get("factor", 1.0)
@@ -66,7 +71,7 @@ def frequency(i: int, shape: Shape, length: int) -> tuple[float, float]:
 
 
 def rotated(x: Tensor, position: int, shape: Shape, length: int) -> Tensor:
-    half = len(x) // 2
+    half = turned(shape) // 2
     out = x.clone()
     for i in range(half):
         step, magnitude = frequency(i, shape, length)

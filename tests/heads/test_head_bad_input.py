@@ -97,6 +97,13 @@ FAULTS: dict[str, tuple[Callable[[Tiny], None], str]] = {
     "unknown rope": (config(rope_scaling={"type": "spiral"}), r"unknown rope_type 'spiral'"),
     "another speculator": (config(speculators_model_type="medusa"), r"'medusa'"),
     "last state only": (config(eagle_config={"use_aux_hidden_state": False}), r"last hidden state"),
+    "unknown activation": (config(hidden_act="swirl"), r"unknown activation: swirl"),
+    "window without a width": (config(layer_types=["sliding_attention"]), r"sliding_window=None"),
+    "chunks": (config(layer_types=["chunked_attention"]), r"layer_types=\['chunked_attention'\]"),
+    "rope of others": (
+        config(rope_parameters={"sliding_attention": {"rope_theta": 5.0}}),
+        r"for sliding_attention, but its layers are full_attention",
+    ),
     "aux ids": (config(eagle_aux_hidden_state_layer_ids="2,6"), r"no list of layer numbers"),
 }
 

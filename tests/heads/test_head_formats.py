@@ -17,6 +17,7 @@ from torch import Tensor
 from eagle_bench.drafters.heads.export import save_head
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.load import LoadedHead
+from eagle_bench.drafters.heads.reading import RopeConfig
 
 
 @dataclass
@@ -306,6 +307,45 @@ def test_embedding_key_picks_the_heads_own_tensor(tmp_path: Path) -> None:
     assert not of_target.reading.own_embeddings
 
 
+WINDOWS: dict[str, tuple[dict[str, Any], int | None]] = {
+    "types": ({"sliding_window": 16, "layer_types": ["sliding_attention"]}, 16),
+    "types decide": ({"sliding_window": 16, "layer_types": ["full_attention"]}, None),
+    "switched off": ({"sliding_window": 16, "use_sliding_window": False}, None),
+    "switched on": ({"sliding_window": 16, "use_sliding_window": True}, 16),
+    "Mistral": ({"sliding_window": 16}, 16),
+    "only layers above": ({"sliding_window": 16, "max_window_layers": 28}, None),
+    "none": ({"sliding_window": None}, None),
+}
+
+
+@pytest.mark.parametrize("said", WINDOWS)
+def test_the_window_that_the_config_says(said: str, tmp_path: Path) -> None:
+    made = tiny()
+    keys, window = WINDOWS[said]
+    made.config |= keys
+    loaded = load_head(made.write(tmp_path))
+    assert loaded.reading.window == window
+    assert loaded.reading.doubts == ()
+
+
+@pytest.mark.parametrize(("window", "base"), [(None, 1e6), (16, 500.0)])
+def test_nested_rope_parameters_go_by_the_kind_of_layer(
+    window: int | None, base: float, tmp_path: Path
+) -> None:
+    made = tiny(window=window)
+    made.config["rope_parameters"] = {
+        "full_attention": {"rope_type": "default", "rope_theta": 1000000.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 500.0},
+    }
+    assert load_head(made.write(tmp_path)).reading.rope == RopeConfig(base)
+
+
+def test_gemmas_name_of_the_activation(tmp_path: Path) -> None:
+    made = tiny()
+    made.config |= {"hidden_activation": "gelu_pytorch_tanh", "hidden_act": None}
+    assert load_head(made.write(tmp_path)).config.activation == "gelu_pytorch_tanh"
+
+
 def test_qwen_heads_without_head_dim_take_it_from_the_tensors(tmp_path: Path) -> None:
     made = tiny(head_dim=12)
     expected = load_head(made.write(tmp_path / "said"))
@@ -336,7 +376,8 @@ EXPORTS: list[tuple[str, dict[str, Any]]] = [
     ("safeailab", {"layers": 2, "norm_output": True, "norm_before_fc": True, "bias": True}),
     ("speculators", {"qk_norm": True, "fc_norm": True, "norm_before_residual": True}),
     ("safeailab", {"target_hidden": 48, "head_dim": 12, "theta": 1e6}),
-    ("modelopt", {"scaling": {"rope_type": "linear", "factor": 2.0}}),
+    ("modelopt", {"scaling": {"rope_type": "linear", "factor": 2.0}, "window": 4}),
+    ("angelslim", {"partial": 0.5, "window": 4}),
     ("specforge", {"draft": VOCAB, "norm_output": True}),
 ]
 

@@ -48,6 +48,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "linear": {"scaling": {"type": "linear", "factor": 4.0}},
     "llama3": {"theta": 5e5, "scaling": LLAMA3},
     "yarn": {"scaling": YARN},
+    "half rotated": {"partial": 0.5, "theta": 1e6},
+    "half rotated, yarn": {"partial": 0.5, "scaling": YARN},
+    "window of one": {"window": 1},
+    "window of three": {"window": 3, "layers": 2},
+    "latent, window of three": {"mla": True, "window": 3},
     "latent, llama3": {"mla": True, "scaling": LLAMA3},
 }
 
@@ -63,7 +68,8 @@ def by_oracle(
     logits = []
     for step in range(STEPS + 1):
         count = TOKENS + step
-        sees = [list(range(i + 1)) for i in range(count)]
+        window = made.shape["window"] or count
+        sees = [list(range(max(0, i + 1 - window), i + 1)) for i in range(count)]
         out, scores = oracle.forward(
             list(embeds[:count]), hidden, positions, sees, made.weights, made.shape
         )

@@ -10,6 +10,7 @@ from torch import Tensor
 from eagle_bench.config.training import Eagle3TrainingConfig
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.heads.reading import HeadReading
 from eagle_bench.drafters.heads.ttt import ttt_hidden, use_ttt_attention
 from eagle_bench.models.cache import KVCache
 from eagle_bench.training.eagle3 import draft_vocabulary, ttt_loss
@@ -18,7 +19,13 @@ HIDDEN, VOCAB = 16, 24
 KEPT = torch.tensor([1, 2, 5, 6, 7, 11, 12, 20, 21, 23])
 
 
-def head(seed: int = 0, heads: int = 4, kv_heads: int = 2, draft_vocab: int = 10) -> EagleHead:
+def head(
+    seed: int = 0,
+    heads: int = 4,
+    kv_heads: int = 2,
+    draft_vocab: int = 10,
+    window: int | None = None,
+) -> EagleHead:
     """A random head, biased by nothing, its weights large enough for attention to matter."""
     torch.manual_seed(seed)
     made = EagleHead(
@@ -32,6 +39,7 @@ def head(seed: int = 0, heads: int = 4, kv_heads: int = 2, draft_vocab: int = 10
             vocab_size=VOCAB,
             draft_vocab_size=draft_vocab,
             max_positions=64,
+            reading=HeadReading(window=window),
         )
     )
     for weight in made.parameters():
@@ -61,9 +69,12 @@ def drafted(made: EagleHead, embeds: Tensor, features: Tensor, at: int, steps: i
     seq=st.integers(5, 12),
     steps=st.integers(1, 4),
     shape=st.sampled_from([(4, 2), (2, 2), (4, 1)]),
+    window=st.sampled_from([None, 1, 3]),
 )
-def test_step_k_is_k_draft_steps(seed: int, seq: int, steps: int, shape: tuple[int, int]) -> None:
-    made = head(seed, *shape)
+def test_step_k_is_k_draft_steps(
+    seed: int, seq: int, steps: int, shape: tuple[int, int], window: int | None
+) -> None:
+    made = head(seed, *shape, window=window)
     embeds, features = torch.randn(1, seq + 1, HIDDEN), torch.randn(1, seq, 3 * HIDDEN)
     with torch.no_grad():
         expected = {at: drafted(made, embeds, features, at, steps) for at in range(seq - steps + 1)}

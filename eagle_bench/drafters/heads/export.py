@@ -95,6 +95,8 @@ def _config_json(config: HeadConfig, layout: str, dtype: torch.dtype) -> dict[st
         "rms_norm_eps": config.rms_eps,
         "rope_theta": config.reading.rope.theta,
         "rope_scaling": config.reading.rope.scaling,
+        "partial_rotary_factor": config.reading.rope.partial,
+        "sliding_window": config.reading.window,
         "vocab_size": config.vocab_size,
         "attention_bias": config.attention_bias,
         "mlp_bias": config.mlp_bias,

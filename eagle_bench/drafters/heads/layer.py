@@ -13,6 +13,7 @@ from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.attention import KERNELS
 from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
 from eagle_bench.drafters.heads.rope import Rope, rotate
+from eagle_bench.models.mask import within_window
 
 
 class Cache(Protocol):
@@ -48,6 +49,7 @@ class GroupedQueryAttention(nn.Module):
         self.heads, self.kv_heads = config.num_heads, config.num_kv_heads
         self.head_dim = config.head_dim
         self.attend = KERNELS[attention]
+        self.window = config.reading.window
         rows = (self.heads + 2 * self.kv_heads) * self.head_dim
         self.qkv_proj = nn.Linear(width, rows, bias=config.attention_bias)
         self.o_proj = nn.Linear(
@@ -72,7 +74,7 @@ class GroupedQueryAttention(nn.Module):
             q, k = rotated[:, : self.heads], rotated[:, self.heads :]
         if cache is not None:
             k, v = cache.update(k, v, self.index)
-        out = self.attend(q, k, v, _visible(mask, q, k))
+        out = self.attend(q, k, v, _visible(mask, q, k, self.window))
         return torch.as_tensor(self.o_proj(out.transpose(1, 2).flatten(2)))
 
 
@@ -91,6 +93,7 @@ class LatentAttention(nn.Module):
         self.heads, self.kv_heads = config.num_heads, config.num_kv_heads
         self.head_dim = config.head_dim
         self.attend = KERNELS[attention]
+        self.window = config.reading.window
         self.q_rows = self.heads * self.head_dim
         self.down_proj = nn.Linear(width, self.q_rows + mla.latent_dim, bias=config.attention_bias)
         self.kv_norm = nn.LayerNorm(mla.latent_dim)
@@ -110,7 +113,7 @@ class LatentAttention(nn.Module):
             latent, places = cache.update(latent, places, self.index)
         kv = self.up_proj(latent[:, 0]).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
         k = rotate(kv[:, : self.kv_heads], *rope(places[:, 0, :, 0], x.dtype))
-        out = self.attend(q, k, kv[:, self.kv_heads :], _visible(mask, q, k))
+        out = self.attend(q, k, kv[:, self.kv_heads :], _visible(mask, q, k, self.window))
         return torch.as_tensor(self.o_proj(out.transpose(1, 2).flatten(2)))
 
 
@@ -175,10 +178,13 @@ class Layer(nn.Module):
         return hidden + torch.as_tensor(self.mlp(self.post_attention_layernorm(hidden)))
 
 
-def _visible(mask: Tensor | None, q: Tensor, k: Tensor) -> Tensor | None:
-    """The caller's mask; without one, each query sees all keys up to its own."""
+def _visible(mask: Tensor | None, q: Tensor, k: Tensor, window: int | None) -> Tensor | None:
+    """What the caller's mask shows, or else all keys up to a query's own, within the window."""
     tokens, entries = q.shape[2], k.shape[2]
-    if mask is not None or tokens == 1:
+    reaches = window is not None and window < entries
+    if mask is None and (tokens > 1 or reaches):
+        seen = torch.ones(tokens, entries, dtype=torch.bool, device=q.device)
+        mask = seen.tril(entries - tokens)[None, None]
+    if mask is None or window is None or not reaches:
         return mask
-    seen = torch.ones(tokens, entries, dtype=torch.bool, device=q.device)
-    return seen.tril(entries - tokens)[None, None]
+    return within_window(mask, window)

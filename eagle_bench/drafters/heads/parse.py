@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
+from transformers.activations import ACT2FN
 
 from eagle_bench.drafters.heads.checkpoint import Checkpoint
 from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
@@ -60,7 +61,7 @@ def parse_config(checkpoint: Checkpoint) -> HeadConfig:
         rms_eps=float(sizes.get("rms_norm_eps", 1e-6)),
         max_positions=int(sizes.get("max_position_embeddings", 2048)),
         num_layers=1 + max(int(m[1]) for key in weights if (m := LAYER_NUMBER.match(key))),
-        activation=str(sizes.get("hidden_act", "silu")),
+        activation=_activation(sizes),
         attention_bias="layers.0.self_attn.q_proj.bias" in weights,
         output_bias="layers.0.self_attn.o_proj.bias" in weights,
         mlp_bias="layers.0.mlp.gate_proj.bias" in weights,
@@ -73,6 +74,14 @@ def parse_config(checkpoint: Checkpoint) -> HeadConfig:
         num_features=num_features,
         **_attention(sizes, weights, hidden),
     )
+
+
+def _activation(sizes: Mapping[str, Any]) -> str:
+    """Of the MLP; Gemma calls it `hidden_activation`."""
+    name = sizes.get("hidden_activation") or sizes.get("hidden_act") or "silu"
+    if name not in ACT2FN:
+        raise UserError(f"config.json of the head names an unknown activation: {name}.")
+    return str(name)
 
 
 def _attention(sizes: Mapping[str, Any], weights: Weights, hidden: int) -> dict[str, Any]:

@@ -21,11 +21,13 @@ from typing import Any, NamedTuple
 class RopeConfig:
     """Rotary embedding of a head, its own and never the target's.
 
-    `scaling` holds `rope_type` and what that type needs (`factor`, ...), or is None.
+    `scaling` holds `rope_type` and what that type needs (`factor`, ...), or is None; `partial`
+    is the share of each head's dimensions, from the first on, that is rotated.
     """
 
     theta: float = 10000.0
     scaling: dict[str, Any] | None = None
+    partial: float = 1.0
 
 
 class Choice(NamedTuple):
@@ -53,6 +55,8 @@ class HeadReading:
         The residual is the normed feature.
     norm_output : bool
         The state fed back to the next draft step is the normed one (EAGLE 3.1).
+    window : int or None
+        A token sees itself and those before it, `window` in all; None: the whole context.
     reasons : mapping of str to str
         By the names above, where the choice comes from.
     doubts : tuple of str
@@ -64,6 +68,7 @@ class HeadReading:
     mapped: bool = True
     norm_before_residual: bool = False
     norm_output: bool = False
+    window: int | None = None
     rope: RopeConfig = field(default_factory=RopeConfig)
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
     doubts: tuple[str, ...] = field(default=(), compare=False)

@@ -29,14 +29,17 @@ class Rope:
             raise UserError(
                 f"The head's rope_scaling has the unknown rope_type {self.kind!r}; known: {known}."
             )
-        self._theta = config.reading.rope.theta
+        rope = config.reading.rope
+        self._theta = rope.theta
         self._head_dim = config.head_dim
+        self._turned = int(config.head_dim * rope.partial)
         self._max_positions = config.max_positions
         self._parameters = {"rope_theta": self._theta, "rope_type": self.kind, **scaling}
+        self._parameters["partial_rotary_factor"] = rope.partial
         self._inv_freq, self.magnitude = self._frequencies(config.max_positions)
 
     def __call__(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Cosines and sines `[batch, 1, tokens, head_dim / 2]` of `positions` `[batch, tokens]`."""
+        """Cosines and sines of `positions` `[batch, tokens]`: `[batch, 1, tokens, turned / 2]`."""
         if self.kind in LENGTH_DEPENDENT:
             length = max(int(positions.max()) + 1, self._max_positions)
             inv_freq, magnitude = self._frequencies(length)
@@ -52,7 +55,7 @@ class Rope:
 
     def _frequencies(self, length: int) -> tuple[Tensor, float]:
         if self.kind in UNSCALED:
-            exponents = torch.arange(0, self._head_dim, 2, dtype=torch.float32) / self._head_dim
+            exponents = torch.arange(0, self._turned, 2, dtype=torch.float32) / self._turned
             return self._theta**-exponents, 1.0
         config = LlamaConfig(
             head_dim=self._head_dim,
@@ -66,6 +69,10 @@ class Rope:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate `x` `[batch, heads, tokens, head_dim]`; dimension i pairs with i + head_dim / 2."""
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    """Rotate the first `turned` dimensions of `x` `[batch, heads, tokens, head_dim]`.
+
+    Dimension i pairs with i + turned / 2.
+    """
+    half = cos.shape[-1]
+    first, second, rest = x.tensor_split((half, 2 * half), dim=-1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin, rest), dim=-1)

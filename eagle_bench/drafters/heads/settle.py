@@ -11,7 +11,8 @@ from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.drafters.heads.aux_layers import read_aux_layers
 from eagle_bench.drafters.heads.checkpoint import EMBEDDINGS, Checkpoint
 from eagle_bench.drafters.heads.config import HeadConfig
-from eagle_bench.drafters.heads.reading import Choice, HeadReading, RopeConfig
+from eagle_bench.drafters.heads.reading import Choice, HeadReading
+from eagle_bench.drafters.heads.spans import read_rope, read_window
 from eagle_bench.drafters.heads.vocabulary import Vocabulary
 from eagle_bench.errors import UserError
 
@@ -54,13 +55,15 @@ def settle(
         aux = read_aux_layers(checkpoint, settings.aux_layers, num_layers)
     else:
         aux = Choice(None, "EAGLE-1/2 reads the final hidden state")
+    window = read_window(checkpoint.sizes, config.num_layers)
     return HeadReading.of(
         aux_layers=aux,
         own_embeddings=_embeddings(checkpoint, config, settings.embedding_key, embed),
         mapped=Choice(vocabulary.target_ids is not None, vocabulary.source, vocabulary.warnings),
         norm_before_residual=_flag(checkpoint, settings, "norm_before_residual"),
         norm_output=_norm_output(checkpoint, settings),
-        rope=_rope(checkpoint, settings.rope_theta),
+        window=window,
+        rope=read_rope(checkpoint.sizes, window.value, settings.rope_theta),
     )
 
 
@@ -76,24 +79,6 @@ def _norm_output(checkpoint: Checkpoint, settings: Eagle3Config) -> Choice:
     choice = _flag(checkpoint, settings, "norm_output")
     sure = settings.norm_output is not None or not checkpoint.form.two_norm_outputs
     return choice._replace(doubts=() if sure or not choice.value else (NORM_OUTPUT,))
-
-
-def _rope(checkpoint: Checkpoint, told: float | None) -> Choice:
-    """The head's own RoPE: transformers 5 puts theta and scaling into `rope_parameters`."""
-    sizes = checkpoint.sizes
-    parameters = sizes.get("rope_parameters") or {}
-    given = parameters or sizes.get("rope_scaling") or {}
-    scaling = {key: value for key, value in given.items() if value is not None}
-    said = scaling.pop("rope_theta", None) or sizes.get("rope_theta")
-    partial = scaling.get("partial_rotary_factor", sizes.get("partial_rotary_factor", 1.0))
-    if partial != 1.0:
-        raise UserError(f"The head rotates only a part of each head ({partial}); unsupported.")
-    kind = scaling.get("rope_type", scaling.get("type", "default"))
-    why = "config.json" if said is not None else "unsaid in config.json: 10000"
-    return Choice(
-        RopeConfig(float(told or said or 10000.0), None if kind == "default" else scaling),
-        "drafter.rope_theta" if told is not None else why,
-    )
 
 
 def _embeddings(

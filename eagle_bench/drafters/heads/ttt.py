@@ -8,6 +8,8 @@ index in the later steps, at RoPE position + k: just what k sequential draft ste
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -80,20 +82,25 @@ def soft_cross_entropy(logits: Tensor, wanted: Tensor) -> Tensor:
     return -(wanted * logits.float().log_softmax(-1)).sum(-1)
 
 
-def ttt_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+def ttt_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, window: int | None = None
+) -> Tensor:
     """`[batch, heads, seq, dim]` from keys and values `[batch, kv_heads, steps * seq, dim]`.
 
     Causal over step 0, its own index in every later step: the same result as dense attention
     over all steps' keys under a step mask, at a quarter of the work for seven steps, since a
-    later step shows each query one key.
+    later step shows each query one key. Of these it sees the latest `window`.
     """
     seq, groups = q.shape[2], q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
     first_k, *later_k = torch.split(k, seq, dim=2)
     first_v, *later_v = torch.split(v, seq, dim=2)
     q = q * q.shape[-1] ** -0.5
-    future = torch.ones(seq, seq, dtype=torch.bool, device=q.device).triu(1)
-    scores = (q @ first_k.transpose(2, 3)).masked_fill(future, -torch.inf)
+    hidden = torch.ones(seq, seq, dtype=torch.bool, device=q.device).triu(1)
+    if window is not None:
+        hidden |= torch.ones_like(hidden).tril(len(later_k) - window)
+        later_k, later_v = later_k[-window:], later_v[-window:]
+    scores = (q @ first_k.transpose(2, 3)).masked_fill(hidden, -torch.inf)
     own = [(q * key).sum(-1, keepdim=True) for key in later_k]
     shares: Tensor = torch.cat((scores, *own), dim=-1).softmax(-1).to(v.dtype)
     out: Tensor = shares[..., :seq] @ first_v
@@ -106,4 +113,4 @@ def use_ttt_attention(head: EagleHead) -> None:
     """Let every layer of `head` attend as training-time test does."""
     for attention in head.modules():
         if isinstance(attention, (GroupedQueryAttention, LatentAttention)):
-            attention.attend = ttt_attention
+            attention.attend = partial(ttt_attention, window=attention.window)
