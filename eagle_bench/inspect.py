@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from eagle_bench.config.drafter import Eagle3Config
-from eagle_bench.drafters.heads.check import check_fits
-from eagle_bench.drafters.heads.load import load_head
+from eagle_bench.drafters.heads.checkpoint import open_checkpoint
+from eagle_bench.drafters.heads.load import read_head
 from eagle_bench.drafters.heads.report import LoadReport
 from eagle_bench.errors import UserError, in_a_sentence
 
@@ -95,12 +95,11 @@ def inspect(settings: dict[str, Any]) -> dict[str, Any]:
     shape = _shape(path, settings.get("model.trust_remote_code", False)) if path else None
     choices: dict[str, Any] = {name: settings.get(f"drafter.{name}") for name in CHOICES}
     drafter = Eagle3Config(name="eagle3", path=settings["drafter.path"], **choices)
-    loaded = load_head(drafter)
-    report, fits, misfit, asked = loaded.report, None, None, None
+    checkpoint = open_checkpoint(settings["drafter.path"])
+    report, fits, misfit, asked = read_head(checkpoint, drafter).report, None, None, None
     if shape is not None:
         try:
-            check_fits(loaded.config, shape)
-            report = load_head(drafter, shape).report
+            report = read_head(checkpoint, drafter, shape).report
             fits = True
         except UserError as error:
             fits, misfit = False, str(error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from eagle_bench import assets
 from eagle_bench.config.decoding import DecodingConfig
 from eagle_bench.config.drafter import (
@@ -126,7 +128,10 @@ def load_eagle_head(config: Eagle3Config, target: Target) -> LoadedHead:
     """
     from eagle_bench.drafters.heads.load import load_head
 
-    loaded = load_head(config, target.spec, target.embed)
+    def embed(ids: Tensor) -> Tensor:
+        return target.embed(ids.to(target.spec.device)).cpu()
+
+    loaded = load_head(config, target.spec, embed)
     head = loaded.head.to(device=target.spec.device, dtype=target.spec.dtype).eval()
     head.requires_grad_(False)
     if head.lm_head is None:

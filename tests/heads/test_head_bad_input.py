@@ -121,7 +121,8 @@ def test_faulty_checkpoints(fault: str, tmp_path: Path) -> None:
     ("target", "message"),
     [
         (Target(hidden_size=64), "width 32, but this one has width 64"),
-        (Target(vocab_size=61), "60 tokens, but this one has 61"),
+        (Target(vocab_size=400), "60 tokens, but this one has 400"),
+        (Target(vocab_size=50), "60 tokens, but this one has 50 and the head drafts ids up to 5"),
         (Target(num_layers=6), "has 6 layers, but EAGLE-3 needs at least 7"),
     ],
 )

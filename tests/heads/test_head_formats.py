@@ -346,6 +346,31 @@ def test_gemmas_name_of_the_activation(tmp_path: Path) -> None:
     assert load_head(made.write(tmp_path)).config.activation == "gelu_pytorch_tanh"
 
 
+@pytest.mark.parametrize("draft", [DRAFT, VOCAB])
+@pytest.mark.parametrize("vocab", [VOCAB - 1, VOCAB + 4])
+def test_padding_of_the_vocabulary_changes_no_draft(vocab: int, draft: int, tmp_path: Path) -> None:
+    made = tiny(seed=2, draft=draft)
+    theirs = torch.nn.Embedding.from_pretrained(torch.randn(vocab, HIDDEN))
+    own = torch.randn(VOCAB, HIDDEN)
+    made.weights["embed_tokens.weight"] = own
+    path = made.write(tmp_path)
+    plain = load_head(path)
+    fitted = load_head(path, target=Target(vocab_size=vocab), embed=theirs)
+    assert any("padding" in each for each in fitted.reading.doubts)
+    assert fitted.config.vocab_size == vocab
+    both = min(vocab, VOCAB)
+    assert torch.equal(fitted.head.embed(torch.arange(both)), own[:both])
+    assert torch.equal(fitted.head.embed(torch.arange(both, vocab)), theirs.weight[both:])
+    drafted = fitted.config.draft_vocab_size
+    assert drafted == (draft if draft < VOCAB else both)
+    logits = [outputs(each.head)[1][..., :drafted] for each in (fitted, plain)]
+    assert torch.equal(*logits)
+    ids = [each.head.to_target(torch.arange(drafted)) for each in (fitted, plain)]
+    assert torch.equal(*ids)
+    if fitted.head.t2d is not None:
+        assert fitted.head.t2d.shape == (vocab,)
+
+
 def test_qwen_heads_without_head_dim_take_it_from_the_tensors(tmp_path: Path) -> None:
     made = tiny(head_dim=12)
     expected = load_head(made.write(tmp_path / "said"))

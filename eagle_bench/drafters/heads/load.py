@@ -17,9 +17,10 @@ from eagle_bench import assets
 from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.check import TargetShape, check_fits, check_tensors
-from eagle_bench.drafters.heads.checkpoint import EMBEDDINGS, open_checkpoint
+from eagle_bench.drafters.heads.checkpoint import EMBEDDINGS, Checkpoint, open_checkpoint
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.heads.padding import fit_vocabulary
 from eagle_bench.drafters.heads.parse import parse_config
 from eagle_bench.drafters.heads.reading import HeadReading
 from eagle_bench.drafters.heads.report import LoadReport, report_on
@@ -48,26 +49,42 @@ class LoadedHead:
 def load_head(
     settings: Eagle3Config, target: TargetShape | None = None, embed: Embed | None = None
 ) -> LoadedHead:
-    """The head that `settings` name, on the CPU, in the dtype of its `fc`.
+    """The head that `settings` name (see `read_head`)."""
+    if settings.path is None and settings.name != "embedded":
+        raise UserError(f"drafter={settings.name} needs drafter.path=FOLDER.")
+    checkpoint = open_checkpoint(settings.path or str(assets.EAGLE3))
+    return read_head(checkpoint, settings, target, embed)
+
+
+def read_head(
+    checkpoint: Checkpoint,
+    settings: Eagle3Config,
+    target: TargetShape | None = None,
+    embed: Embed | None = None,
+) -> LoadedHead:
+    """The head in `checkpoint`, on the CPU, in the dtype of its `fc`.
 
     Parameters
     ----------
     target : TargetShape or None
         What the head must fit; None skips those checks.
     embed : callable or None
-        The target's embeddings of token ids; with None, a head's own count as its own.
+        The target's embeddings of token ids, on the CPU; with None, a head's own count as its
+        own.
 
     Raises
     ------
     UserError
         One sentence on whatever is wrong with the folder, or between head and target.
     """
-    if settings.path is None and settings.name != "embedded":
-        raise UserError(f"drafter={settings.name} needs drafter.path=FOLDER.")
-    checkpoint = open_checkpoint(settings.path or str(assets.EAGLE3))
     config = parse_config(checkpoint)
     vocabulary = read_vocabulary(checkpoint.weights, settings.vocab_mapping, config)
-    layers = target.num_layers if target else None
+    layers = None
+    if target is not None:
+        layers, vocab = target.num_layers, target.vocab_size
+        checkpoint, config, vocabulary = fit_vocabulary(
+            checkpoint, config, vocabulary, vocab, embed
+        )
     reading = settle(checkpoint, config, vocabulary, settings, layers, embed)
     config = replace(config, reading=reading)
     if target is not None:

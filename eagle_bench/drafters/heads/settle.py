@@ -45,7 +45,7 @@ def settle(
     num_layers : int or None
         The target's, when it is known.
     embed : callable or None
-        The target's embeddings of token ids, to compare a head's own with.
+        The target's embeddings of token ids on the CPU, to compare a head's own with.
 
     Raises
     ------
@@ -130,6 +130,6 @@ def _same(own: Tensor, embed: Embed) -> bool:
     for start in range(0, len(own), ROWS):
         rows = own[start : start + ROWS].float()
         ids = torch.arange(start, start + len(rows))
-        if not torch.allclose(rows, embed(ids).float().cpu(), rtol=ROUNDING, atol=1e-6):
+        if not torch.allclose(rows, embed(ids).float(), rtol=ROUNDING, atol=1e-6):
             return False
     return True
