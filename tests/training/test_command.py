@@ -60,7 +60,7 @@ def test_hands_over_the_dataclass(
             "training=nope",
             "no config training/nope; choose one of draft_model, eagle3, shallow, target.",
         ),
-        ("seed=[", "no viable alternative at input"),
+        ("seed=[", "the argument seed=[ needs quotes around its value: 'seed=\"[\"'."),
         ("seed=${nowhere}", "Interpolation key 'nowhere' not found."),
         ("training.tokens=0", "training.tokens=0 must be at least 1."),
         ("training.num_layers=5", "training.num_layers=5 must be at least 7."),
