@@ -194,7 +194,7 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, MissingConfigException) and error.options:
         options = (name for name in error.options if not name.endswith("schema"))
         return f"no config {error.missing_cfg_file}; choose one of {', '.join(options)}."
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
         return reason(error)
     argument = refused_argument(error)
     if argument is not None:
