@@ -156,6 +156,7 @@ def render(document: dict[str, Any]) -> Table:
         "Missing keys": ", ".join(report.missing) or "none",
         "Ignored keys": ", ".join(report.ignored) or "none",
         "Unexpected keys": ", ".join(report.unexpected) or "none",
+        "Unread config": ", ".join(report.not_understood) or "none",
     }
     for name, text in rows.items():
         table.add_row(name, text)

@@ -104,7 +104,17 @@ FAULTS: dict[str, tuple[Callable[[Tiny], None], str]] = {
         config(rope_parameters={"sliding_attention": {"rope_theta": 5.0}}),
         r"for sliding_attention, but its layers are full_attention",
     ),
-    "aux ids": (config(eagle_aux_hidden_state_layer_ids="2,6"), r"no list of layer numbers"),
+    "aux ids": (
+        config(eagle_aux_hidden_state_layer_ids="2,6"),
+        r"layer_ids='2,6'; it should be a list of layer numbers",
+    ),
+    "a word for a number": (
+        config(rope_parameters={"full_attention": {"rope_theta": "1e6"}}),
+        r"rope_parameters\.full_attention\.rope_theta='1e6'; it should be a number above 0",
+    ),
+    "a list for a table": (config(eagle_config=[1]), r"eagle_config=\[1\]; it should be a table"),
+    "odd heads": (config(num_key_value_heads=3), r"no multiple of num_key_value_heads=3"),
+    "yarn without a factor": (config(rope_scaling={"type": "yarn"}), r"of type yarn cannot be"),
 }
 
 
@@ -155,6 +165,24 @@ def test_a_full_model(tmp_path: Path) -> None:
     }
     with pytest.raises(UserError, match="full language model"):
         load_head(Tiny(weights, tiny().config).write(tmp_path))
+
+
+OTHERS: dict[str, Callable[[Tiny], None]] = {
+    "P-EAGLE": tensor("mask_hidden", torch.zeros(1, 1, 3 * HIDDEN)),
+    "DFlash": tensor("model.hidden_norm.weight", torch.ones(HIDDEN)),
+    "DSpark": tensor("markov_head.markov_w1.weight", torch.ones(VOCAB, 4)),
+    "MTP": tensor("model.layers.61.eh_proj.weight", torch.ones(HIDDEN, 2 * HIDDEN)),
+    "Medusa": config(medusa_num_heads=3),
+    "Hydra": config(hydra_num_heads=3),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_drafters_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    made = tiny()
+    OTHERS[name](made)
+    with pytest.raises(UserError, match=f"holds a {name} drafter"):
+        load_head(made.write(tmp_path))
 
 
 def test_a_lora(tmp_path: Path) -> None:

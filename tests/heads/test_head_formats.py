@@ -371,6 +371,16 @@ def test_padding_of_the_vocabulary_changes_no_draft(vocab: int, draft: int, tmp_
         assert fitted.head.t2d.shape == (vocab,)
 
 
+def test_config_keys_that_nothing_reads_are_named(tmp_path: Path) -> None:
+    made = tiny()
+    made.config |= {"logit_scale": 0.5, "attention_dropout": 0.0, "num_experts": None}
+    made.config["eagle_config"] = {"use_last_layernorm": False, "has_lm_head": True}
+    report = load_head(made.write(tmp_path)).report
+    assert report.not_understood == ["logit_scale", "eagle_config.use_last_layernorm"]
+    assert any("logit_scale, eagle_config.use_last" in each for each in report.warnings)
+    assert load_head(tiny().write(tmp_path / "plain")).report.not_understood == []
+
+
 def test_qwen_heads_without_head_dim_take_it_from_the_tensors(tmp_path: Path) -> None:
     made = tiny(head_dim=12)
     expected = load_head(made.write(tmp_path / "said"))

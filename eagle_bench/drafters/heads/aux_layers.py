@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from eagle_bench.drafters.heads.checkpoint import Checkpoint
 from eagle_bench.drafters.heads.reading import Choice
-from eagle_bench.errors import UserError
 from eagle_bench.models.target import default_aux_layers
 
 KEY = "eagle_aux_hidden_state_layer_ids"
@@ -38,8 +37,6 @@ def read_aux_layers(
         why = "not in config.json: the default [2, L//2, L-3]"
         return Choice(None, why, (said,) if form.names_aux else ())
     where = f"eagle_config.{KEY}" if nested else KEY if config.get(KEY) else OUTPUTS_KEY
-    if not isinstance(ids, list) or not all(type(i) is int for i in ids):
-        raise UserError(f"config.json: {where}={ids} is no list of layer numbers.")
     inputs, moved = tuple(ids), tuple(i + 1 for i in ids)
     if where == OUTPUTS_KEY:
         return Choice(moved, f"{where}={ids}, layer outputs by that key's meaning")

@@ -12,6 +12,8 @@ from torch import Tensor
 from eagle_bench.drafters.heads.check import check_is_head
 from eagle_bench.drafters.heads.folder import locate, read_config, read_weights
 from eagle_bench.drafters.heads.formats import Format, bare, detect, house_name
+from eagle_bench.drafters.heads.keys import check_keys
+from eagle_bench.drafters.heads.others import refuse_others
 
 EMBEDDINGS = "embed_tokens.weight"
 
@@ -28,6 +30,8 @@ class Checkpoint:
         For each of them, its key in the files.
     ignored : list[str]
         Known keys of the files that a head does not need.
+    not_understood : list[str]
+        Keys of the config with a value that nothing here reads.
     """
 
     folder: Path
@@ -37,6 +41,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     stored_as: dict[str, str]
     ignored: list[str]
+    not_understood: list[str]
 
     @property
     def sizes(self) -> Mapping[str, Any]:
@@ -71,11 +76,13 @@ def open_checkpoint(path: str) -> Checkpoint:
     folder = locate(path)
     stored, files = read_weights(folder)
     config = read_config(folder)
+    not_understood = check_keys(config)
     keys = bare(stored)
+    refuse_others(folder, config, keys)
     form = detect(folder, config, keys)
     named = {key: house_name(form, key) for key in keys}
     stored_as = {name: keys[key] for key, name in named.items() if name is not None}
     weights = {name: stored[key] for name, key in stored_as.items()}
     ignored = [keys[key] for key, name in named.items() if name is None]
     check_is_head(folder, weights)
-    return Checkpoint(folder, files, config, form, weights, stored_as, ignored)
+    return Checkpoint(folder, files, config, form, weights, stored_as, ignored, not_understood)

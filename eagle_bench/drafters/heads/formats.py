@@ -115,7 +115,7 @@ FORMATS: tuple[Format, ...] = (
 
 PREFIXES = ("module.", "draft_model.", "eagle_module.", "model.")
 WRAPPERS = re.compile(r"\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-IGNORED = ("rotary_emb.", "mask_hidden")
+IGNORED = ("rotary_emb.",)
 
 
 def bare(keys: Iterable[str]) -> dict[str, str]:

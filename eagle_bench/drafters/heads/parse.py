@@ -27,7 +27,7 @@ Weights = Mapping[str, Tensor]
 def parse_config(checkpoint: Checkpoint) -> HeadConfig:
     """The head that the tensors make up; how it is read, nobody has said yet."""
     config, sizes, weights = checkpoint.config, checkpoint.sizes, checkpoint.weights
-    if lacking := [key for key in SIZES if not isinstance(sizes.get(key), int)]:
+    if lacking := [key for key in SIZES if sizes.get(key) is None]:
         raise UserError(f"config.json of the head lacks {', '.join(lacking)}.")
     if (config.get("eagle_config") or {}).get("use_aux_hidden_state") is False:
         raise UserError(
@@ -87,6 +87,11 @@ def _activation(sizes: Mapping[str, Any]) -> str:
 def _attention(sizes: Mapping[str, Any], weights: Weights, hidden: int) -> dict[str, Any]:
     heads = sizes["num_attention_heads"]
     kv_heads = sizes.get("num_key_value_heads") or heads
+    if heads % kv_heads:
+        raise UserError(
+            f"config.json of the head says num_attention_heads={heads}, which is no multiple of "
+            f"num_key_value_heads={kv_heads}."
+        )
     q_rows = weights["layers.0.self_attn.q_proj.weight"].shape[0]
     head_dim = sizes.get("head_dim") or (hidden // heads if q_rows == hidden else q_rows // heads)
     _agree("num_attention_heads * head_dim", heads * head_dim, "q_proj", q_rows)

@@ -50,9 +50,9 @@ class LoadReport:
         `HeadReading.plain()`: what they do not tell, and why it was taken so.
     cache_bytes_per_token, plain_cache_bytes_per_token : int
         What one token of context costs in the head's cache, and would cost as plain k and v.
-    missing, ignored, unexpected : list[str]
+    missing, ignored, unexpected, not_understood : list[str]
         Keys the format may have and this checkpoint has not; known keys that a head does not
-        need; keys that mean nothing here.
+        need; keys that mean nothing here; keys of `config.json` that nothing here reads.
     """
 
     path: str
@@ -73,6 +73,7 @@ class LoadReport:
     missing: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
+    not_understood: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
@@ -112,6 +113,7 @@ def report_on(
         missing=[name for name in VOCABULARY if config.own_lm_head and name not in weights],
         ignored=sorted([*checkpoint.ignored, *unneeded]),
         unexpected=unexpected,
+        not_understood=checkpoint.not_understood,
         warnings=[*config.reading.doubts, *_warnings(checkpoint, head, attention, unexpected)],
     )
 
@@ -122,6 +124,9 @@ def _warnings(
     config, said = head.config, []
     if unexpected:
         said.append(f"Keys of no known meaning were left out: {', '.join(unexpected)}.")
+    if checkpoint.not_understood:
+        unread = ", ".join(checkpoint.not_understood)
+        said.append(f"Keys of config.json were not understood and change nothing: {unread}.")
     for name in TOLD_BY_TENSORS:
         flag, _ = checkpoint.flag(name)
         if flag is not None and flag != getattr(config, name):

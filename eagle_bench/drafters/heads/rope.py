@@ -57,14 +57,19 @@ class Rope:
         if self.kind in UNSCALED:
             exponents = torch.arange(0, self._turned, 2, dtype=torch.float32) / self._turned
             return self._theta**-exponents, 1.0
-        config = LlamaConfig(
-            head_dim=self._head_dim,
-            max_position_embeddings=self._max_positions,
-            rope_parameters=self._parameters,
-        )
-        inv_freq, magnitude = ROPE_INIT_FUNCTIONS[self.kind](
-            config, torch.device("cpu"), seq_len=length
-        )
+        try:
+            config = LlamaConfig(
+                head_dim=self._head_dim,
+                max_position_embeddings=self._max_positions,
+                rope_parameters=self._parameters,
+            )
+            inv_freq, magnitude = ROPE_INIT_FUNCTIONS[self.kind](
+                config, torch.device("cpu"), seq_len=length
+            )
+        except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+            raise UserError(
+                f"The head's rope_scaling of type {self.kind} cannot be computed: {error}."
+            ) from error
         return inv_freq, float(magnitude)
 
 

@@ -36,7 +36,7 @@ def read_window(sizes: Mapping[str, Any], num_layers: int) -> Choice:
     seen = set(kinds[:num_layers])
     if seen == {FULL}:
         return Choice(None, why)
-    if seen != {SLIDING} or not isinstance(width, int) or width < 1:
+    if seen != {SLIDING} or width is None:
         raise UserError(
             f"config.json of the head says layer_types={kinds[:num_layers]} and sliding_window="
             f"{width}; only layers that are all {FULL}, or all {SLIDING} within one window, can "

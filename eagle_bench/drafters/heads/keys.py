@@ -1,0 +1,139 @@
+"""What a head's `config.json` may say: the keys that are read, those that cannot matter, the rest.
+
+A key that is neither is named to the user; a value of the wrong kind is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import LlamaConfig
+
+from eagle_bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of value, in words and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < float("inf")
+
+
+COUNT = Kind("a whole number above 0", lambda value: type(value) is int and value > 0)
+INDEX = Kind("a whole number", lambda value: type(value) is int and value >= 0)
+NUMBER = Kind("a number above 0", _number)
+SHARE = Kind("a number above 0, at most 1", lambda value: _number(value) and value <= 1)
+FLAG = Kind("true or false", lambda value: value in (True, False))
+TEXT = Kind("a word", lambda value: isinstance(value, str))
+WORDS = Kind(
+    "a list of words",
+    lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
+)
+IDS = Kind(
+    "a list of layer numbers",
+    lambda value: isinstance(value, list) and all(type(each) is int for each in value),
+)
+TABLE = Kind("a table", lambda value: isinstance(value, Mapping))
+
+READ: dict[str, Kind] = {
+    "architectures": WORDS,
+    "hidden_size": COUNT,
+    "target_hidden_size": COUNT,
+    "intermediate_size": COUNT,
+    "num_attention_heads": COUNT,
+    "num_key_value_heads": COUNT,
+    "head_dim": COUNT,
+    "num_hidden_layers": COUNT,
+    "vocab_size": COUNT,
+    "draft_vocab_size": COUNT,
+    "rms_norm_eps": NUMBER,
+    "hidden_act": TEXT,
+    "hidden_activation": TEXT,
+    "max_position_embeddings": COUNT,
+    "rope_theta": NUMBER,
+    "rope_scaling": TABLE,
+    "rope_parameters": TABLE,
+    "rope_local_base_freq": NUMBER,
+    "partial_rotary_factor": SHARE,
+    "sliding_window": COUNT,
+    "use_sliding_window": FLAG,
+    "max_window_layers": INDEX,
+    "layer_types": WORDS,
+    "norm_before_residual": FLAG,
+    "norm_before_fc": FLAG,
+    "fc_norm": FLAG,
+    "norm_output": FLAG,
+    "eagle_aux_hidden_state_layer_ids": IDS,
+    "target_layer_ids": IDS,
+    "use_aux_hidden_state": FLAG,
+    "mla_latent_dim": COUNT,
+    "mla_rope_dim": INDEX,
+    "eagle_config": TABLE,
+    "transformer_layer_config": TABLE,
+    "speculators_model_type": TEXT,
+}
+
+IDLE = frozenset(LlamaConfig().to_dict()) | {
+    *("auto_map", "torch_dtype", "bias", "mla_use_kv_norm", "ttt_length", "tokenizer_class"),
+    *("speculators_version", "speculators_config", "embed_requires_grad", "name_or_path"),
+    *("has_no_defaults_at_init", "target_model_type", "eagle_decoder_type"),
+}
+"""What transformers writes into every config, biases (the tensors tell), notes of trainers."""
+
+AS_HERE: dict[str, Any] = {
+    "use_input_layernorm_in_first_layer": True,
+    "use_last_layernorm": True,
+    "use_mtp_layernorm": False,
+    "has_lm_head": True,
+    "next_layer_regular": True,
+    "parallel_draft_step": 1,
+}
+"""Switches of ModelOpt, and where they stand in the heads that are run here."""
+
+ROPE_TABLES = {"rope_parameters", "rope_scaling"}
+SECTIONS = ("eagle_config", "transformer_layer_config")
+
+
+def check_keys(config: Mapping[str, Any]) -> list[str]:
+    """The keys with a value that nothing here understands.
+
+    Raises
+    ------
+    UserError
+        A value of another kind than its key takes.
+    """
+    found = _unread(config, "")
+    for section in SECTIONS:
+        found += _unread(config.get(section) or {}, f"{section}.")
+    return found
+
+
+def _unread(values: Mapping[str, Any], prefix: str) -> list[str]:
+    said = {key: value for key, value in values.items() if value is not None}
+    _check_kinds(said, prefix)
+    for key in ROPE_TABLES & set(said):
+        _check_kinds(said[key], f"{prefix}{key}.")
+        for kind, table in said[key].items():
+            if isinstance(table, Mapping):
+                _check_kinds(table, f"{prefix}{key}.{kind}.")
+    return [
+        prefix + key
+        for key, value in said.items()
+        if key not in READ and key not in IDLE and (key not in AS_HERE or AS_HERE[key] != value)
+    ]
+
+
+def _check_kinds(values: Mapping[str, Any], prefix: str) -> None:
+    for key, value in values.items():
+        kind = READ.get(key)
+        if kind is not None and value is not None and not kind.holds(value):
+            raise UserError(
+                f"config.json of the head says {prefix}{key}={value!r}; it should be {kind.words}."
+            )
