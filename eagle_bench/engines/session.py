@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from eagle_bench import assets
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import plain
 from eagle_bench.data.chat import ChatFormat, chat_format, template_file
@@ -93,8 +92,8 @@ class Loader:
 
     def fingerprints(self, config: RunConfig) -> dict[str, str]:
         """SHA-256 of what `config` names on this machine's disk, by role; loads nothing."""
-        target = config.model.path or str(assets.TARGET)
-        found = {"target": on_disk(target, config.model.revision)}
+        target = config.model.checkpoint()
+        found = {"target": target and on_disk(target, config.model.revision)}
         found |= {role: on_disk(path) for role, path in config.drafter.checkpoints().items()}
         found["chat template"] = template_file(config.chat_template)
         return {role: fingerprint(path) for role, path in found.items() if path is not None}

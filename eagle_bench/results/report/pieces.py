@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eagle_bench import assets
+from eagle_bench.config.model import ModelConfig
+from eagle_bench.models.gguf import is_gguf, source
 from eagle_bench.records.job import Job
 
-EMBEDDED = "embedded"
 BROKEN = "\ufffd"
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -20,9 +20,7 @@ Decode = Callable[[list[int]], str]
 def decoder(job: Job) -> Decode | None:
     """The decoding function of the job's tokenizer; None when it cannot be had offline."""
     model: dict[str, Any] = job.config.get("model") or {}
-    path = model.get("path")
-    if path is None and model.get("name") == EMBEDDED:
-        path = str(assets.TARGET)
+    path = ModelConfig(name=model.get("name", ""), path=model.get("path")).checkpoint()
     return None if path is None else _load(path, model.get("revision"))
 
 
@@ -47,6 +45,8 @@ def split(parts: Sequence[Sequence[int]], decode: Decode | None) -> list[str]:
 
 @cache
 def _load(path: str, revision: str | None) -> Decode | None:
+    if is_gguf(path):
+        return _load_gguf(path)
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
     from tokenizers import Tokenizer
@@ -62,6 +62,20 @@ def _load(path: str, revision: str | None) -> Decode | None:
     except Exception:  # the tokenizers library raises no narrower type
         return None
 
+    return _decoding(tokenizer)
+
+
+def _load_gguf(path: str) -> Decode | None:
+    from transformers import AutoTokenizer
+
+    place, file = source(path)
+    try:
+        return _decoding(AutoTokenizer.from_pretrained(place, **file).backend_tokenizer)
+    except (OSError, ValueError, ImportError):
+        return None
+
+
+def _decoding(tokenizer: Any) -> Decode:
     def decode(tokens: list[int]) -> str:
         return str(tokenizer.decode(tokens, skip_special_tokens=False))
 
