@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from eagle_bench.models.attention import attend, attention_bias
 from eagle_bench.models.cache import KVCache, attention_state
 from eagle_bench.models.target import Step, TargetSpec
 
@@ -116,6 +117,7 @@ class LeanTarget:
         rotated = heads + kv_heads
         width = self.spec.hidden_size
         causal = mask is None and q > 1
+        bias = None if mask is None else attention_bias(mask, heads // kv_heads, self.spec.dtype)
         cos, sin = self._cos[positions][:, :, None], self._sin[positions][:, :, None]
         x = F.embedding(tokens, self._embedding)
         taken: dict[int, Tensor] = {}
@@ -135,15 +137,8 @@ class LeanTarget:
                 )
             qk = torch.addcmul(qk * cos, qk.roll(dim // 2, -1), sin).transpose(1, 2)
             keys, values = cache.update(qk[:, heads:], v.transpose(1, 2), index)
-            y = F.scaled_dot_product_attention(
-                qk[:, :heads],
-                keys,
-                values,
-                attn_mask=mask,
-                is_causal=causal,
-                enable_gqa=heads != kv_heads,
-            )
-            x = x + F.linear(y.transpose(1, 2).reshape(batch, q, -1), layer.o, layer.o_bias)
+            y = attend(qk[:, :heads], keys, values, bias, causal=causal)
+            x = x + F.linear(y, layer.o, layer.o_bias)
             y = F.rms_norm(x, (width,), layer.mlp_norm, eps)
             gate, up = F.linear(y, layer.gate_up).chunk(2, dim=-1)
             x = x + F.linear(F.silu(gate) * up, layer.down)

@@ -7,21 +7,21 @@ from functools import cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 
 from eagle_bench.config.values import Attention
+from eagle_bench.models.attention import attend, attention_bias
 
 Kernel = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-"""`(q [B, heads, T, D], k, v [B, kv_heads, S, D], mask [B or 1, 1, T, S] or None) -> like q`;
-a None mask lets every query see every key."""
+"""`(q [B, heads, T, D], k, v [B, kv_heads, S, D], mask [B or 1, 1, T, S] or None)`
+gives `[B, T, heads * D]`; a None mask lets every query see every key."""
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """`scaled_dot_product_attention`."""
-    grouped = q.shape[1] != k.shape[1]
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=grouped)
+    """`scaled_dot_product_attention`, the heads of a group as rows of one attention."""
+    groups = q.shape[1] // k.shape[1]
+    return attend(q, k, v, None if mask is None else attention_bias(mask, groups, q.dtype))
 
 
 def eager(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -32,7 +32,7 @@ def eager(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     scores: Tensor = q @ k.transpose(-1, -2) * float(q.shape[-1]) ** -0.5
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
-    return torch.matmul(scores.float().softmax(dim=-1).to(q.dtype), v)
+    return _joined(torch.matmul(scores.float().softmax(dim=-1).to(q.dtype), v))
 
 
 def flex(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -44,8 +44,12 @@ def flex(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         return torch.where(mask[row, 0, i, j], score, float("-inf"))
 
     kernel = _compiled_flex() if q.is_cuda else flex_attention
-    result: Tensor = kernel(q, k, v, score_mod=hide if mask is not None else None, enable_gqa=True)
-    return result
+    return _joined(kernel(q, k, v, score_mod=hide if mask is not None else None, enable_gqa=True))
+
+
+def _joined(out: Tensor) -> Tensor:
+    """`[B, heads, T, D]` as `[B, T, heads * D]`."""
+    return out.transpose(1, 2).flatten(2)
 
 
 @cache

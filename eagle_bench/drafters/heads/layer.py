@@ -75,7 +75,7 @@ class GroupedQueryAttention(nn.Module):
         if cache is not None:
             k, v = cache.update(k, v, self.index)
         out = self.attend(q, k, v, _visible(mask, q, k, self.window))
-        return torch.as_tensor(self.o_proj(out.transpose(1, 2).flatten(2)))
+        return torch.as_tensor(self.o_proj(out))
 
 
 class LatentAttention(nn.Module):
@@ -114,7 +114,7 @@ class LatentAttention(nn.Module):
         kv = self.up_proj(latent[:, 0]).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
         k = rotate(kv[:, : self.kv_heads], *rope(places[:, 0, :, 0], x.dtype))
         out = self.attend(q, k, kv[:, self.kv_heads :], _visible(mask, q, k, self.window))
-        return torch.as_tensor(self.o_proj(out.transpose(1, 2).flatten(2)))
+        return torch.as_tensor(self.o_proj(out))
 
 
 class MLP(nn.Module):

@@ -85,7 +85,7 @@ def soft_cross_entropy(logits: Tensor, wanted: Tensor) -> Tensor:
 def ttt_attention(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, window: int | None = None
 ) -> Tensor:
-    """`[batch, heads, seq, dim]` from keys and values `[batch, kv_heads, steps * seq, dim]`.
+    """`[batch, seq, heads * dim]` from keys and values `[batch, kv_heads, steps * seq, dim]`.
 
     Causal over step 0, its own index in every later step: the same result as dense attention
     over all steps' keys under a step mask, at a quarter of the work for seven steps, since a
@@ -106,7 +106,7 @@ def ttt_attention(
     out: Tensor = shares[..., :seq] @ first_v
     for step, value in enumerate(later_v):
         out = out + shares[..., seq + step : seq + step + 1] * value
-    return out
+    return out.transpose(1, 2).flatten(2)
 
 
 def use_ttt_attention(head: EagleHead) -> None:
