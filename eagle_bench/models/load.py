@@ -141,7 +141,7 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
     if not spread and not getattr(model, "is_quantized", False):
         model = model.to(device)
     model.requires_grad_(False).eval()
-    spec = replace(_spec(model, tokenizer, path, wanted, device), remarks=remarks)
+    spec = replace(spec_of(model, tokenizer, path, wanted, device), remarks=remarks)
     generic = TransformersTarget(model, tokenizer, spec)
     if config.implementation is Implementation.transformers or spread or not fits(model):
         if lean_wanted:
@@ -172,9 +172,10 @@ def _checked_lean(generic: TransformersTarget, required: bool) -> Target:
     return generic
 
 
-def _spec(
+def spec_of(
     model: Any, tokenizer: Any, path: str, dtype: torch.dtype, device: torch.device
 ) -> TargetSpec:
+    """What a loaded model is, before a head chooses its features."""
     config = model.config.get_text_config()
     eos = model.generation_config.eos_token_id
     if eos is None:

@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from eagle_bench.models.lean_target import LeanTarget
-from eagle_bench.models.load import _spec
+from eagle_bench.models.load import spec_of
 from eagle_bench.models.transformers_target import TransformersTarget
 
 CPU = torch.device("cpu")
@@ -48,12 +48,14 @@ def tiny_model(family: str = "Llama", *, seed: int = 0, **settings: Any) -> Any:
 
 def generic_target(model: Any) -> TransformersTarget:
     tokenizer = SimpleNamespace(eos_token_id=None)
-    return TransformersTarget(model, tokenizer, _spec(model, tokenizer, "tiny", torch.float32, CPU))
+    return TransformersTarget(
+        model, tokenizer, spec_of(model, tokenizer, "tiny", torch.float32, CPU)
+    )
 
 
 def lean_target(model: Any, eos_ids: frozenset[int] = frozenset()) -> LeanTarget:
     generic = generic_target(model)
     generic.set_aux_layers(())
     tokenizer = generic.tokenizer
-    spec = _spec(model, tokenizer, "tiny", torch.float32, CPU)
+    spec = spec_of(model, tokenizer, "tiny", torch.float32, CPU)
     return LeanTarget(model, tokenizer, replace(spec, eos_ids=eos_ids))

@@ -13,13 +13,13 @@ from eagle_bench.results.charts.svg import bars_view, lines_view
 HERE = Path(__file__).parent
 
 
-def fill(template: str, **values: Any) -> str:
-    """The page that `template`, a file beside this one or a folder above, makes of `values`.
+def fill(template: str, *, folder: Path = HERE.parent, **values: Any) -> str:
+    """The page that `template`, a file beside this one or in `folder`, makes of `values`.
 
     It gets the common stylesheet as `style` and may import `macros.html.jinja`.
     """
     environment = Environment(
-        loader=FileSystemLoader([HERE, HERE.parent]),
+        loader=FileSystemLoader([HERE, folder]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
