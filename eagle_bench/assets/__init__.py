@@ -12,6 +12,7 @@ TARGET = _HERE / "target"
 EAGLE3 = _HERE / "eagle3"
 DRAFT_MODEL = _HERE / "draft_model"
 PROMPTS = _HERE / "prompts.jsonl"
+SIX_GROUPS = _HERE / "six_groups.jsonl"
 TEMPLATES = _HERE / "templates"
 
 

@@ -24,7 +24,7 @@ def load_prompts(config: DatasetConfig, num_samples: int, seed: int) -> PromptSe
     Parameters
     ----------
     config : DatasetConfig
-        `path` goes before `hub`; with neither, `name: embedded` is the shipped set.
+        `path` goes before `hub`; with neither, `name` is that of a set that ships.
     num_samples : int
         At most so many prompts: the first ones of the file, or of the shuffled file.
     seed : int
@@ -72,8 +72,9 @@ def _sources(config: DatasetConfig) -> list[Path]:
         from eagle_bench.data.hub import fetch
 
         return fetch(config)
-    if config.name == "embedded":
-        return [assets.PROMPTS]
+    shipped = {"embedded": assets.PROMPTS, "six_groups": assets.SIX_GROUPS}
+    if config.name in shipped:
+        return [shipped[config.name]]
     raise UserError(
         f"dataset={config.name} needs dataset.path=FILE: JSONL, JSON, parquet, CSV, TSV or text."
     )

@@ -136,6 +136,13 @@ def test_the_embedded_set_is_read_when_nothing_is_named(
     assert (found.name, ids(found)) == ("embedded", ["0", "1"])
 
 
+def test_six_groups_ship_and_take_turns() -> None:
+    found = load_prompts(DatasetConfig(name="six_groups"), 24, 0)
+    groups = [prompt.category for prompt in found.prompts]
+    assert len(set(groups[:6])) == 6
+    assert groups == groups[:6] * 4
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
