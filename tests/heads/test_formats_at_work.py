@@ -4,61 +4,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from head_at_work import CHAIN, TREE, speak
 from head_maker import load_head
 
 from eagle_bench import assets
-from eagle_bench.config.dataset import DatasetConfig
-from eagle_bench.config.decoding import ChainConfig, DecodingConfig, TreeConfig
+from eagle_bench.config.decoding import DecodingConfig
 from eagle_bench.config.drafter import Eagle3Config
-from eagle_bench.config.model import ModelConfig
-from eagle_bench.config.values import Attention, DType, Proposal
-from eagle_bench.data.chat import chat_format, opening
-from eagle_bench.data.loader import load_prompts
-from eagle_bench.decoding.loop import Decoder
-from eagle_bench.decoding.methods.method import Proposing
-from eagle_bench.decoding.methods.tree import Tree
-from eagle_bench.drafters.build import build_drafter
+from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.export import ARCHITECTURES, save_head
-from eagle_bench.models.load import load_target
-from eagle_bench.models.sampling import Sampling
 from eagle_bench.models.target import Target
 from eagle_bench.records.generation import Request
 
-CHAIN = ChainConfig(name="chain", draft_len=4)
-TREE = TreeConfig(name="tree", depth=4, top_k=3, num_draft_tokens=10)
 LAYOUTS = sorted(set(ARCHITECTURES) - {"eagle1", "safeailab"})
-
-
-@pytest.fixture(scope="module")
-def target() -> Target:
-    model = ModelConfig(name="embedded")
-    return load_target(model, DType.float32, torch.device("cpu"))
-
-
-@pytest.fixture(scope="module")
-def requests(target: Target) -> list[Request]:
-    chat = chat_format(target.tokenizer, "auto", None)
-    prompts = load_prompts(DatasetConfig(name="embedded"), 4, 0).prompts
-    return [Request(prompt.id, chat.encode(opening(prompt)), 40) for prompt in prompts]
-
-
-def speak(
-    target: Target, requests: list[Request], decoding: DecodingConfig, drafter: Eagle3Config
-) -> list[tuple[list[int], list[int]]]:
-    """(tokens, accept lengths) of each request through the loop of a run."""
-    built = build_drafter(drafter, decoding, target, DType.float32)
-    greedy = Sampling()
-    proposing = Proposing(Proposal.greedy, greedy)
-    if isinstance(decoding, TreeConfig):
-        method = Tree("tree", decoding.depth, decoding.top_k, decoding.num_draft_tokens, proposing)
-    else:
-        method = Tree("chain", 4, 1, 4, proposing)
-    decoder = Decoder(target, built.drafter, method, greedy)
-    said = {each.request.key: each for each in decoder.generate(requests)}
-    return [
-        (said[each.key].tokens, [round_.accepted for round_ in said[each.key].rounds])
-        for each in requests
-    ]
 
 
 @pytest.fixture(scope="module", params=[CHAIN, TREE], ids=["chain", "tree"])
