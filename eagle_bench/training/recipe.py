@@ -20,7 +20,8 @@ NAME = "recipe.json"
 FINAL_ROWS = 5
 SPEED_AND_PLACE = ("device", "threads", "resume", "output_dir")
 HOUSEKEEPING = ("log_every", "save_every")
-FOLDERS = ("target", "init")
+FOLDERS = ("target", "init", "data")
+CONTENTS = ("*.safetensors", "*.jsonl.gz")
 VERSIONS = ("eagle_bench", "torch", "transformers", "tokenizers", "safetensors")
 
 
@@ -112,7 +113,9 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _weights_of(folder: Path) -> dict[str, str]:
-    return {file.name: fingerprint(file) for file in sorted(folder.glob("*.safetensors"))}
+    inside = (file for pattern in CONTENTS for file in sorted(folder.glob(pattern)))
+    files = [folder] if folder.is_file() else inside
+    return {file.name: fingerprint(file) for file in files}
 
 
 def _where(device: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eagle_bench.config.model import ModelConfig
+from eagle_bench.errors import UserError
 from eagle_bench.models.gguf import is_gguf, source
 from eagle_bench.records.job import Job
 
@@ -20,7 +21,10 @@ Decode = Callable[[list[int]], str]
 def decoder(job: Job) -> Decode | None:
     """The decoding function of the job's tokenizer; None when it cannot be had offline."""
     model: dict[str, Any] = job.config.get("model") or {}
-    path = ModelConfig(name=model.get("name", ""), path=model.get("path")).checkpoint()
+    try:
+        path = ModelConfig(name=model.get("name", ""), path=model.get("path")).checkpoint()
+    except UserError:
+        return None
     return None if path is None else _load(path, model.get("revision"))
 
 

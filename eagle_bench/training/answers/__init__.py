@@ -1,0 +1,1 @@
+"""A head for any target, learnt from answers that the target wrote."""
