@@ -16,6 +16,7 @@ from eagle_bench.drafters.drafter import Proposals
 from eagle_bench.drafters.pick import Pick
 from eagle_bench.machine.upload import upload
 from eagle_bench.models.mask import attention_mask
+from eagle_bench.models.strides import with_own_strides
 from eagle_bench.models.target import State
 
 
@@ -135,7 +136,7 @@ class AutoregressiveDrafter(ABC):
 def _taken(features: Tensor, path: list[int]) -> Tensor:
     """`features` `[1, nodes, width]` at the nodes of a path."""
     if path[-1] == len(path) - 1:
-        return features[:, : len(path)]
+        return with_own_strides(features[:, : len(path)])
     return features[:, upload(path, features.device)]
 
 

@@ -11,6 +11,7 @@ from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.pick import Pick
 from eagle_bench.machine.upload import upload
 from eagle_bench.models.cache import attention_state
+from eagle_bench.models.strides import with_own_strides
 from eagle_bench.models.target import State, Target
 
 
@@ -45,13 +46,13 @@ class Eagle3Drafter(AutoregressiveDrafter):
         if len(prompt) > 1:
             tokens = upload([prompt[1:]], self.device)
             positions = torch.arange(len(prompt) - 1, device=self.device)[None]
-            fused = self.head.fuse(features[:, :-1])
+            fused = self.head.fuse(with_own_strides(features[:, :-1]))
             self.head(self._embed(tokens), fused, positions, None, window)
             window.commit_all()
             self.calls += 1
         self.cache.adopt(row, window)
         self._tokens[row] = [first]
-        self._features[row] = features[:, -1:]
+        self._features[row] = with_own_strides(features[:, -1:])
 
     def _run(
         self, tokens: Tensor, features: Tensor | None, positions: Tensor, mask: Tensor | None

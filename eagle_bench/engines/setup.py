@@ -124,6 +124,7 @@ def _provenance(session: Session, prompts: PromptSet) -> dict[str, Any]:
             "dtype": str(spec.dtype).removeprefix("torch."),
             "device": str(spec.device),
             "aux_layers": list(spec.aux_layers),
+            "remarks": list(spec.remarks),
         },
         "drafter": session.drafter.report,
         "checkpoints_sha256": session.checkpoints,

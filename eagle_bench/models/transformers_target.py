@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from eagle_bench.models.cache import KVCache, attention_state
 from eagle_bench.models.mask import within_window
+from eagle_bench.models.strides import with_own_strides
 from eagle_bench.models.target import Step, TargetSpec
 
 
@@ -23,6 +24,11 @@ def decoder_layers(model: Any) -> nn.ModuleList:
     count = model.config.get_text_config().num_hidden_layers
     lists = (each for each in model.get_decoder().modules() if isinstance(each, nn.ModuleList))
     return next(each for each in lists if len(each) == count)
+
+
+def _own_strides(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """transformers hands the last position's state to the output head as a slice."""
+    return (with_own_strides(args[0]), *args[1:])
 
 
 class TransformersTarget:
@@ -40,6 +46,7 @@ class TransformersTarget:
             self._layer_types = {"sliding_attention"}
         self._taken: dict[int, Tensor] = {}
         self._hooks: list[Any] = []
+        self.lm_head.register_forward_pre_hook(_own_strides)
         self.set_aux_layers(spec.aux_layers)
 
     def set_aux_layers(self, layers: tuple[int, ...]) -> None:

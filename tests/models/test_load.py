@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,8 +19,9 @@ from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.values import Attention, DType, Implementation
 from eagle_bench.errors import UserError
 from eagle_bench.models.cache import KVCache
+from eagle_bench.models.lean_target import LeanTarget
 from eagle_bench.models.load import load_model, load_target, resolve_device, resolve_dtype
-from eagle_bench.models.target import Target
+from eagle_bench.models.target import Step, Target
 
 Tensors = dict[str, torch.Tensor]
 
@@ -62,6 +64,34 @@ def test_a_saved_folder(saved: Path) -> None:
     ]
     torch.testing.assert_close(steps[0].logits, steps[1].logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(steps[0].features, steps[1].features, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "wrong", "runs"),
+    [
+        (DType.float32, slice(0, 0), "lean"),
+        (DType.float32, slice(0, 1), "transformers"),
+        (DType.bfloat16, slice(0, 3), "lean"),
+        (DType.bfloat16, slice(2, None), "transformers"),
+    ],
+)
+def test_a_lean_forward_with_other_logits_is_refused_aloud(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, dtype: DType, wrong: slice, runs: str
+) -> None:
+    """In bfloat16 single positions tell nothing."""
+    right = LeanTarget.forward
+
+    @torch.inference_mode()
+    def tampered(*args: Any, **kwargs: Any) -> Step:
+        step = right(*args, **kwargs)
+        step.logits[:, wrong] += 1.0
+        return step
+
+    monkeypatch.setattr(LeanTarget, "forward", tampered)
+    target = load_target(ModelConfig("local", str(saved)), dtype, CPU)
+    assert target.spec.implementation == runs
+    refusals = [remark for remark in target.spec.remarks if "The lean forward gives" in remark]
+    assert len(refusals) == (runs == "transformers")
 
 
 def test_a_shallow_draft_model_loads(tmp_path: Path) -> None:
