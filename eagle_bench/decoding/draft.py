@@ -66,10 +66,15 @@ def no_draft(batch: int, device: torch.device) -> Draft:
 
 
 def tree_draft(tokens: Tensor, parents: Tensor, depth: int, q: Tensor | None = None) -> Draft:
-    """A draft from tokens and parents `[batch, n]`, parents before children."""
+    """A draft from tokens and parents `[batch, n]`, parents before children.
+
+    No path may be longer than `depth`: each squaring of "sees itself and its parent" doubles how
+    far up a node sees.
+    """
     batch, n = tokens.shape
-    visible = torch.eye(n + 1, dtype=torch.bool, device=tokens.device).repeat(batch, 1, 1)
-    rows = torch.arange(batch, device=tokens.device)
-    for node in range(1, n + 1):
-        visible[:, node] |= visible[rows, parents[:, node - 1]]
+    seen = torch.eye(n + 1, device=tokens.device).repeat(batch, 1, 1)
+    seen[:, 1:].scatter_(2, parents[..., None], 1.0)
+    for _ in range((depth - 1).bit_length()):
+        seen = (seen @ seen).clamp(max=1.0)
+    visible = seen.bool()
     return Draft(tokens, parents, visible.sum(-1) - 1, visible, depth, q)

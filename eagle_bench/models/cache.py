@@ -17,20 +17,39 @@ from eagle_bench.machine.upload import upload
 
 
 class _Storage:
-    """The tensors `[batch, kv_heads, capacity, head_dim]`, allocated at a layer's first use."""
+    """Keys and values of the layers, allocated at the first use of one.
 
-    def __init__(self, batch: int, capacity: int) -> None:
+    Attributes
+    ----------
+    blocks : list[Tensor]
+        `[tensors, batch, kv_heads, capacity, head_dim]`: what is moved, is moved block by block.
+        One holds keys and values of `alike` layers, or one tensor where they differ.
+    layers : dict[int, tuple[Tensor, Tensor]]
+        Keys and values by layer, views of the blocks.
+    """
+
+    def __init__(self, batch: int, capacity: int, alike: int) -> None:
         self.batch = batch
         self.capacity = capacity
+        self.alike = alike
+        self.blocks: list[Tensor] = []
         self.layers: dict[int, tuple[Tensor, Tensor]] = {}
 
     def layer(self, index: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values `[batch, kv_heads, capacity, head_dim]` of a layer."""
         if index not in self.layers:
-            self.layers[index] = (
-                k.new_zeros(self.batch, k.shape[1], self.capacity, k.shape[3]),
-                v.new_zeros(self.batch, v.shape[1], self.capacity, v.shape[3]),
-            )
+            if (k.shape, k.dtype) == (v.shape, v.dtype):
+                block = self._allocate(k, 2 * self.alike)
+                for place in range(self.alike):
+                    self.layers[index + place] = (block[2 * place], block[2 * place + 1])
+            else:
+                self.layers[index] = (self._allocate(k, 1)[0], self._allocate(v, 1)[0])
         return self.layers[index]
+
+    def _allocate(self, like: Tensor, tensors: int) -> Tensor:
+        _, heads, _, width = like.shape
+        self.blocks.append(like.new_zeros(tensors, self.batch, heads, self.capacity, width))
+        return self.blocks[-1]
 
 
 class KVCache:
@@ -40,6 +59,9 @@ class KVCache:
     ----------
     batch, capacity : int
         Rows, and entries (tokens) each row can hold.
+    alike : int
+        Layers, from 0 on, whose keys and values are of one shape, dtype and device; where that
+        is not known, 1.
 
     Attributes
     ----------
@@ -49,8 +71,8 @@ class KVCache:
         Entries appended since the last commit, the same for every row.
     """
 
-    def __init__(self, batch: int, capacity: int) -> None:
-        self._storage = _Storage(batch, capacity)
+    def __init__(self, batch: int, capacity: int, alike: int = 1) -> None:
+        self._storage = _Storage(batch, capacity, alike)
         self._first = 0
         self.lengths = [0] * batch
         self.pending = 0
@@ -66,8 +88,7 @@ class KVCache:
     @property
     def nbytes(self) -> int:
         """Bytes held by all layers and rows."""
-        pairs = self._storage.layers.values()
-        return sum(t.numel() * t.element_size() for pair in pairs for t in pair)
+        return sum(block.nbytes for block in self._storage.blocks)
 
     def row(self, index: int) -> KVCache:
         """A window on one row, empty, sharing memory: prefill it, then `adopt` it."""
@@ -137,9 +158,8 @@ class KVCache:
     @torch.inference_mode()
     def move_row(self, source: int, target: int) -> None:
         """Copy a row's entries over another row's."""
-        for pair in self._storage.layers.values():
-            for tensor in pair:
-                tensor[self._first + target].copy_(tensor[self._first + source])
+        for block in self._storage.blocks:
+            block[:, self._first + target].copy_(block[:, self._first + source])
         self.lengths[target] = self.lengths[source]
 
     def resize(self, batch: int) -> None:
@@ -148,10 +168,9 @@ class KVCache:
 
     @torch.inference_mode()
     def _gather(self, row: int, start: int, path: list[int]) -> None:
-        for pair in self._storage.layers.values():
-            index = upload(path, pair[0].device) + start
-            for tensor in pair:
-                tensor[row, :, start : start + len(path)] = tensor[row, :, index]
+        for block in self._storage.blocks:
+            kept = block[:, row].index_select(2, upload(path, block.device) + start)
+            block[:, row, :, start : start + len(path)] = kept
 
     # What transformers' mask and position code asks of a cache.
 
@@ -167,6 +186,6 @@ class KVCache:
         return False
 
 
-def attention_state(batch: int, capacity: int) -> KVCache:
-    """The empty cache of a network that is attention all through."""
-    return KVCache(batch, capacity)
+def attention_state(batch: int, capacity: int, alike: int = 1) -> KVCache:
+    """The empty cache of a network that is attention all through; parameters as `KVCache`."""
+    return KVCache(batch, capacity, alike)

@@ -158,7 +158,7 @@ class LeanTarget:
         return head
 
     def state(self, batch: int, capacity: int) -> KVCache:
-        return attention_state(batch, capacity)
+        return attention_state(batch, capacity, len(self._layers))
 
     def embed(self, tokens: Tensor) -> Tensor:
         return F.embedding(tokens, self._embedding)

@@ -18,9 +18,9 @@ LAYERS = 2
 class CacheMachine(RuleBasedStateMachine):
     """Every entry is a number of its own; each row is a list of numbers, committed and pending."""
 
-    @initialize(batch=st.integers(1, 4))
-    def begin(self, batch: int) -> None:
-        self.cache = KVCache(batch, CAPACITY)
+    @initialize(batch=st.integers(1, 4), alike=st.sampled_from((1, LAYERS)))
+    def begin(self, batch: int, alike: int) -> None:
+        self.cache = KVCache(batch, CAPACITY, alike)
         self.full = batch
         self.committed: list[list[int]] = [[] for _ in range(batch)]
         self.pending: list[list[int]] = [[] for _ in range(batch)]
