@@ -133,14 +133,17 @@ class Eagle3TrainingConfig(TrainingConfig):
     """An EAGLE-3 head for `target` (null: the embedded one), by training-time test.
 
     With `data`, answers of the target as token ids (a file or folder of `*.jsonl.gz` with
-    `prompt_ids` and `answer`), `target` is any decoder (folder, GGUF file, hub id or
-    `smollm2`), and the head has its shapes: `num_heads`, `num_kv_heads`, `intermediate_size`
-    and `prompt_weight` are for the generated corpus.
+    `prompt_ids` and `answer`, or `self`: it first writes `answer_tokens` of them, none to a
+    prompt that quotes one of the files `unseen`), `target` is any decoder (folder, GGUF file,
+    hub id or `smollm2`), and the head has its shapes: `num_heads`, `num_kv_heads`,
+    `intermediate_size` and `prompt_weight` are for the generated corpus.
     `snapshots` are shares of the budget at which the head is also saved as it is then.
     """
 
     target: str | None = None
     data: str | None = None
+    answer_tokens: int = 1_000_000
+    unseen: list[str] = field(default_factory=list)
     ttt_length: int = 7
     step_decay: float = 0.8
     draft_vocab_size: int = 512
@@ -155,6 +158,7 @@ class Eagle3TrainingConfig(TrainingConfig):
         super().__post_init__()
         at_least("training.ttt_length", self.ttt_length, 1)
         at_least("training.draft_vocab_size", self.draft_vocab_size, 1)
+        at_least("training.answer_tokens", self.answer_tokens, 1)
         for phase in self.phases:
             at_least("training.phases: seq_len", phase.seq_len, self.ttt_length + 1)
         if not all(0.0 < share <= 1.0 for share in self.snapshots):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from eagle_bench.errors import UserError
@@ -53,3 +54,11 @@ def _rows(file: Path) -> list[Exchange]:
     if not found:
         raise UserError(f"training.data={file} is empty.")
     return found
+
+
+def write_exchanges(path: Path, exchanges: Iterable[Exchange]) -> None:
+    """Write the file whole or not at all."""
+    partial = path.with_suffix(".partial")
+    with gzip.open(partial, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(asdict(each)) + "\n" for each in exchanges)
+    partial.replace(path)

@@ -19,8 +19,12 @@ from eagle_bench.models.target import EAGLE3_LAYERS, TargetSpec
 from eagle_bench.training.answers.batches import Reader, batches
 from eagle_bench.training.answers.exchange import Exchange, read_exchanges
 from eagle_bench.training.answers.head import answer_loss, draft_vocabulary, from_target
+from eagle_bench.training.answers.own import own_answers
 from eagle_bench.training.eagle3 import run_and_save
 from eagle_bench.training.loop import Figures, Trainer
+
+SELF = "self"
+"""`training.data` for answers that the target writes first."""
 
 
 def train_on_answers(
@@ -33,24 +37,32 @@ def train_on_answers(
     UserError
         The target or the answers cannot be read, or do not belong together.
     """
-    exchanges = read_exchanges(Path(data))
-    torch.manual_seed(run.seed)
     place = torch.device(device)
     settings = ModelConfig(name="training", path=target_path)
     target: Any = load_model(settings, DType.float32, place, key="training.target")
+    longest = max(phase.seq_len for phase in config.phases)
+    folder = Path(run.output_dir)
+    if data == SELF:
+        room = min(longest, target.spec.max_positions)
+        with torch.autocast(place.type, dtype=torch.bfloat16, enabled=run.bf16):
+            exchanges = own_answers(
+                target, folder / "answers", config.answer_tokens, config.unseen, room
+            )
+    else:
+        exchanges = read_exchanges(Path(data))
+    torch.manual_seed(run.seed)
     _check_fits(config, exchanges, target.spec, data)
     head = from_target(target.model, draft_vocabulary(exchanges, config.draft_vocab_size))
     head.to(place)
     use_ttt_attention(head)
     output = target.lm_head.weight[draftable(head, place)]
-    longest = max(phase.seq_len for phase in config.phases)
     made = batches(exchanges, config.micro_tokens, longest, run.seed, place)
     if not made:
         raise UserError(
             f"training.data={data}: every exchange is longer than the {longest} tokens of "
             "training.phases; set a longer seq_len."
         )
-    reader = Reader(target.model, target.spec.aux_layers, Path(run.output_dir) / "features")
+    reader = Reader(target.model, target.spec.aux_layers, folder / "features")
 
     def loss(index: int, rows: int, seq_len: int) -> tuple[Tensor, Figures]:
         step, micro = divmod(index, 1000)
@@ -63,7 +75,7 @@ def train_on_answers(
                 head, embeds, output, batch, thoughts, config.ttt_length, config.step_decay
             )
 
-    trainer = Trainer(config, head, loss, Path(run.output_dir))
+    trainer = Trainer(config, head, loss, folder)
     return run_and_save(trainer, run, config)
 
 
