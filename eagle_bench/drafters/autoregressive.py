@@ -85,12 +85,14 @@ class AutoregressiveDrafter(ABC):
         return self._propose(states[rows, last], pick)
 
     def extend(self, tokens: Tensor, parents: Tensor, visible: Tensor, pick: Pick) -> Proposals:
+        """As `Drafter.extend`; with one node at each level all are the next one's ancestors."""
         batch, frontier = tokens.shape
         if self._level:
             self._own_state(self._states, parents)
         lengths = upload(self.cache.lengths, self.device)[:, None]
         positions = (lengths + self._level).expand(batch, frontier)
-        mask = attention_mask(self.cache.lengths, visible)
+        sees_all = batch == 1 and visible.shape[-1] == self._level + 1
+        mask = None if sees_all else attention_mask(self.cache.lengths, visible)
         self._states = self._run(tokens, None, positions, mask)
         self._level += 1
         return self._propose(self._states, pick)

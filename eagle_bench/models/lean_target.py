@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from eagle_bench.models.attention import attend, attention_bias
 from eagle_bench.models.cache import KVCache, attention_state
+from eagle_bench.models.strides import with_own_strides
 from eagle_bench.models.target import Step, TargetSpec
 
 FAMILIES = ("LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "MistralForCausalLM")
@@ -146,7 +147,7 @@ class LeanTarget:
         wanted = self.spec.aux_layers if features else ()
         shown = x[:, -1:] if last_only and len(self._layers) + 1 not in wanted else x
         normed = F.rms_norm(shown, (width,), self._norm, eps)
-        logits = F.linear(normed[:, -1:] if last_only else normed, self._head)
+        logits = F.linear(with_own_strides(normed[:, -1:]) if last_only else normed, self._head)
         if not features:
             return Step(logits, None)
         taken |= {len(self._layers): x, len(self._layers) + 1: normed}
