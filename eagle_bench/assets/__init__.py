@@ -10,6 +10,7 @@ _HERE = Path(__file__).resolve().parent
 
 TARGET = _HERE / "target"
 EAGLE3 = _HERE / "eagle3"
+SMOLLM2_EAGLE3 = _HERE / "smollm2_eagle3"
 DRAFT_MODEL = _HERE / "draft_model"
 PROMPTS = _HERE / "prompts.jsonl"
 SIX_GROUPS = _HERE / "six_groups.jsonl"

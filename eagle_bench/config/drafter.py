@@ -37,9 +37,13 @@ class DrafterConfig:
         return {}
 
 
+SHIPPED = {"embedded": assets.EAGLE3, "smollm2": assets.SMOLLM2_EAGLE3}
+"""EAGLE-3 heads that ship, by their `drafter.name`."""
+
+
 @dataclass
 class Eagle3Config(DrafterConfig):
-    """An EAGLE head from a checkpoint folder; `path: null` is the embedded head.
+    """An EAGLE head from a checkpoint folder; `path: null` is the shipped head of that name.
 
     Null in `aux_layers`, `rope_theta` and the norm flags means: as the folder says.
     """
@@ -57,7 +61,7 @@ class Eagle3Config(DrafterConfig):
     norm_output: bool | None = None
 
     def checkpoints(self) -> dict[str, str]:
-        named = {"drafter": self.path or str(assets.EAGLE3)}
+        named = {"drafter": self.path or str(SHIPPED.get(self.name, assets.EAGLE3))}
         return named | ({"vocabulary map": self.vocab_mapping} if self.vocab_mapping else {})
 
 

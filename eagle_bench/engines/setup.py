@@ -10,6 +10,7 @@ from eagle_bench.data.loader import load_prompts
 from eagle_bench.data.prompt import PromptSet
 from eagle_bench.drafters.build import check_combination
 from eagle_bench.engines.fit import least_context
+from eagle_bench.engines.heritage import other_target
 from eagle_bench.engines.session import Loader, Session
 from eagle_bench.errors import UserError
 from eagle_bench.machine.provenance import capture
@@ -62,6 +63,9 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
     _check_depth(config, session)
     for remark in session.target.spec.remarks:
         listener.say(remark)
+    other = other_target(config)
+    if other is not None:
+        listener.say(other)
     if config.dataset.skip_long:
         prompts = _fitting(prompts, session, config.gen_len)
     for reason, count in prompts.skipped.items():

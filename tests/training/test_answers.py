@@ -103,7 +103,7 @@ def test_accuracy_counts_each_answer_token_that_a_draft_step_reaches(
 ) -> None:
     """Rows side by side give what each row gives alone, token by token."""
     exchanges = read_exchanges(answers)[:5]
-    head = from_target(model, draft_vocabulary(exchanges, 150))
+    head = from_target(model, draft_vocabulary(exchanges, 150), LAYERS)
     torch.manual_seed(1)
     head.layers[0].self_attn.o_proj.weight.data.normal_(std=0.1)
     use_ttt_attention(head)

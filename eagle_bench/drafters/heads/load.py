@@ -13,8 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eagle_bench import assets
-from eagle_bench.config.drafter import Eagle3Config
+from eagle_bench.config.drafter import SHIPPED, Eagle3Config
 from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.check import TargetShape, check_fits, check_tensors
 from eagle_bench.drafters.heads.checkpoint import EMBEDDINGS, Checkpoint, open_checkpoint
@@ -50,9 +49,9 @@ def load_head(
     settings: Eagle3Config, target: TargetShape | None = None, embed: Embed | None = None
 ) -> LoadedHead:
     """The head that `settings` name (see `read_head`)."""
-    if settings.path is None and settings.name != "embedded":
+    if settings.path is None and settings.name not in SHIPPED:
         raise UserError(f"drafter={settings.name} needs drafter.path=FOLDER.")
-    checkpoint = open_checkpoint(settings.path or str(assets.EAGLE3))
+    checkpoint = open_checkpoint(settings.path or str(SHIPPED[settings.name]))
     return read_head(checkpoint, settings, target, embed)
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.heads.reading import HeadReading
 from eagle_bench.drafters.heads.ttt import ttt_hidden
 from eagle_bench.models.lean_target import fits
 from eagle_bench.training.answers.batches import Batch, Thoughts
@@ -27,8 +28,8 @@ def draft_vocabulary(exchanges: Iterable[Exchange], size: int) -> Tensor:
     return torch.tensor(sorted(token for token, _ in counts.most_common(size)))
 
 
-def from_target(model: Any, vocabulary: Tensor) -> EagleHead:
-    """A head of the target's shapes that draws with the target's output rows.
+def from_target(model: Any, vocabulary: Tensor, layers: tuple[int, ...]) -> EagleHead:
+    """A head of the target's shapes that reads `layers` and draws with the target's output rows.
 
     On a target of the Llama family it also has the last layer's MLP and the final norm, and
     passes the upper feature on.
@@ -46,6 +47,7 @@ def from_target(model: Any, vocabulary: Tensor) -> EagleHead:
             vocab_size=model.get_output_embeddings().weight.shape[0],
             draft_vocab_size=len(vocabulary),
             max_positions=wide.max_position_embeddings,
+            reading=HeadReading(aux_layers=layers),
         )
     )
     head.set_vocabulary(vocabulary)

@@ -52,7 +52,8 @@ def train_on_answers(
         exchanges = read_exchanges(Path(data))
     torch.manual_seed(run.seed)
     _check_fits(config, exchanges, target.spec, data)
-    head = from_target(target.model, draft_vocabulary(exchanges, config.draft_vocab_size))
+    vocabulary = draft_vocabulary(exchanges, config.draft_vocab_size)
+    head = from_target(target.model, vocabulary, target.spec.aux_layers)
     head.to(place)
     use_ttt_attention(head)
     output = target.lm_head.weight[draftable(head, place)]
