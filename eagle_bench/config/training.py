@@ -132,7 +132,7 @@ class DraftModelTrainingConfig(TargetTrainingConfig):
 class Eagle3TrainingConfig(TrainingConfig):
     """An EAGLE-3 head for `target` (null: the embedded one), by training-time test.
 
-    With `data`, answers of the target as token ids (a file or folder of `*.jsonl.gz` with
+    With `data`, answers of the target as token ids (a file or folder of `*.jsonl.gz` or `.xz` with
     `prompt_ids` and `answer`, or `self`: it first writes `answer_tokens` of them, none to a
     prompt that quotes one of the files `unseen`), `target` is any decoder (folder, GGUF file,
     hub id or `smollm2`), and the head has its shapes: `num_heads`, `num_kv_heads`,

@@ -21,7 +21,7 @@ FINAL_ROWS = 5
 SPEED_AND_PLACE = ("device", "threads", "resume", "output_dir")
 HOUSEKEEPING = ("log_every", "save_every")
 FOLDERS = ("target", "init", "data")
-CONTENTS = ("*.safetensors", "*.jsonl.gz")
+CONTENTS = ("*.safetensors", "*.jsonl.[gx]z")
 VERSIONS = ("eagle_bench", "torch", "transformers", "tokenizers", "safetensors")
 
 

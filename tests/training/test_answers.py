@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from eagle_bench import train
 from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.drafters.heads.ttt import draftable, ttt_hidden, use_ttt_attention
+from eagle_bench.errors import UserError
 from eagle_bench.training.answers.batches import Reader, batches
 from eagle_bench.training.answers.exchange import Exchange, read_exchanges
 from eagle_bench.training.answers.head import answer_loss, draft_vocabulary, from_target
@@ -147,6 +149,19 @@ def test_answers_that_cannot_be_learnt_from(
     data = write(tmp_path / "bad.jsonl.gz", [row])
     assert command(target_folder, data, tmp_path / "out", steps(2)) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_answers_are_read_from_gzip_and_xz(tmp_path: Path) -> None:
+    rows = [Exchange([5, 6], [7]), Exchange([8], [9, 5])]
+    write(tmp_path / "a.jsonl.gz", [vars(rows[0])])
+    with lzma.open(tmp_path / "b.jsonl.xz", "wt") as file:
+        file.write(json.dumps(vars(rows[1])) + "\n")
+    assert read_exchanges(tmp_path) == rows
+    (tmp_path / "b.jsonl.xz").write_bytes(b"broken")
+    with pytest.raises(UserError, match="b.jsonl.xz, line 1"):
+        read_exchanges(tmp_path)
+    with pytest.raises(UserError, match="holds no answers; give a"):
+        read_exchanges(tmp_path / "answers.txt")
 
 
 def test_exchanges_of_like_length_lie_side_by_side() -> None:

@@ -1,14 +1,18 @@
-"""Answers of a target as files: gzipped JSONL of token ids."""
+"""Answers of a target as files: JSONL of token ids, compressed by gzip or xz."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import lzma
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from eagle_bench.errors import UserError
+
+OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 
 
 @dataclass(frozen=True)
@@ -24,32 +28,33 @@ class Exchange:
 
 
 def read_exchanges(path: Path) -> list[Exchange]:
-    """All exchanges of a file, or of the files `*.jsonl.gz` of a folder.
+    """All exchanges of a file, or of the files `*.jsonl.gz` and `*.jsonl.xz` of a folder.
 
     Raises
     ------
     UserError
         No such file, or a row without `prompt_ids` and `answer`.
     """
-    files = sorted(path.glob("*.jsonl.gz")) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
+    files = sorted(path.glob("*.jsonl.[gx]z")) if path.is_dir() else [path]
+    if not files or not files[0].is_file() or files[0].suffix not in OPENERS:
         raise UserError(
-            f"training.data={path} holds no answers; give a file or folder of .jsonl.gz."
+            f"training.data={path} holds no answers; give a .jsonl.gz or .jsonl.xz file, or a "
+            "folder of them."
         )
     return [each for file in files for each in _rows(file)]
 
 
 def _rows(file: Path) -> list[Exchange]:
     found = []
-    with gzip.open(file, "rt", encoding="utf-8") as lines:
+    with OPENERS[file.suffix](file, "rt", encoding="utf-8") as lines:
         try:
             for line in lines:
                 row = json.loads(line)
                 found.append(Exchange(list(row["prompt_ids"]), list(row["answer"])))
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"training.data={file}, line {len(found) + 1}: no prompt_ids and answer as lists "
-                f"of token ids in gzipped JSONL ({error})."
+                f"of token ids in compressed JSONL ({error})."
             ) from error
     if not found:
         raise UserError(f"training.data={file} is empty.")
