@@ -132,8 +132,7 @@ def load_eagle_head(config: Eagle3Config, target: Target) -> LoadedHead:
         return target.embed(ids.to(target.spec.device)).cpu()
 
     loaded = load_head(config, target.spec, embed)
-    head = loaded.head.to(device=target.spec.device, dtype=target.spec.dtype).eval()
-    head.requires_grad_(False)
+    head = loaded.head.to(device=target.spec.device, dtype=target.spec.dtype).freeze()
     if head.lm_head is None:
         head.attach_lm_head(target.lm_head)
     target.set_aux_layers(loaded.config.features_of(target.spec.num_layers))

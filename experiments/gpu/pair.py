@@ -118,7 +118,7 @@ def random_drafter(target: Any) -> Eagle3Drafter:
         max_positions=spec.max_positions,
     )
     with torch.device(spec.device):
-        head = EagleHead(shape).to(spec.dtype).eval().requires_grad_(False)
+        head = EagleHead(shape).to(spec.dtype).freeze()
         head.set_vocabulary(torch.arange(shape.draft_vocab_size))
     target.set_aux_layers(shape.features_of(spec.num_layers))
     return Eagle3Drafter(head, target)

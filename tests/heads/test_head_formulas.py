@@ -188,3 +188,19 @@ def test_bfloat16_keeps_rope_exact(tmp_path: Path) -> None:
     before = head.rope(far, torch.float32)
     head.bfloat16()
     torch.testing.assert_close(head.rope(far, torch.float32), before, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("variant", ["qk norm", "all flags", "norm per feature", "latent"])
+def test_a_frozen_head_says_the_same(variant: str, tmp_path: Path) -> None:
+    made = tiny(**VARIANTS[variant])
+    head = load_head(made.write(tmp_path)).head
+    embeds, features = inputs(made)
+    positions = torch.arange(TOKENS)[None]
+
+    def said() -> torch.Tensor:
+        return head.logits(head(embeds[None, :TOKENS], head.fuse(features[None]), positions))
+
+    trainable = said().detach()
+    head.freeze()
+    assert not said().requires_grad
+    torch.testing.assert_close(said(), trainable, rtol=1e-5, atol=1e-5)

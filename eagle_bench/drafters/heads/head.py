@@ -12,6 +12,7 @@ from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.layer import Cache, Layer, RMSNorm
 from eagle_bench.drafters.heads.reading import HeadReading
 from eagle_bench.drafters.heads.rope import Rope
+from eagle_bench.models.norm import Norm
 
 
 class EagleHead(nn.Module):
@@ -135,6 +136,14 @@ class EagleHead(nn.Module):
     def attach_lm_head(self, lm_head: nn.Linear) -> None:
         """Draw logits with the target's `lm_head`, for a head without `config.own_lm_head`."""
         self.lm_head = lm_head
+
+    def freeze(self) -> EagleHead:
+        """No more training, on this device and in this dtype: norms take fewer operations."""
+        self.eval().requires_grad_(False)
+        for module in self.modules():
+            if isinstance(module, RMSNorm):
+                module.frozen = Norm(module.weight.detach(), module.eps)
+        return self
 
     def variant(self, reading: HeadReading, attention: Attention | None = None) -> EagleHead:
         """The same weights and vocabulary, shared, under another reading (or kernel)."""

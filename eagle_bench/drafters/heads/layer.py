@@ -14,6 +14,7 @@ from eagle_bench.drafters.heads.attention import KERNELS
 from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
 from eagle_bench.drafters.heads.rope import Rope, rotate
 from eagle_bench.models.mask import within_window
+from eagle_bench.models.norm import Norm
 
 
 class Cache(Protocol):
@@ -29,14 +30,23 @@ class Cache(Protocol):
 
 
 class RMSNorm(nn.Module):
-    """Root-mean-square normalisation over the last dimension."""
+    """Root-mean-square normalisation over the last dimension.
+
+    Attributes
+    ----------
+    frozen : Norm or None
+        The same in fewer operations, once the weight stays as it is (`EagleHead.freeze`).
+    """
 
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
         self.eps = eps
+        self.frozen: Norm | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.frozen is not None:
+            return self.frozen(x)
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
