@@ -1,5 +1,7 @@
 """What a multirun leaves when all its jobs are over, also when some of them failed.
 
+This file alone names what is private in Hydra: the grid's sweeper, and a job's error.
+
 Hydra 1.3 does not call `on_multirun_end` after a failed job, so its callback only notes the
 sweep's folder at the start and the command collects from disk at its end.
 """
@@ -17,6 +19,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -27,7 +30,10 @@ from eagle_bench.config.values import Output
 from eagle_bench.errors import RunFailure, UserError, printable
 from eagle_bench.launch.folders import job_settings
 from eagle_bench.launch.secrets import MULTIRUN, hide_secrets
+from eagle_bench.records.job import RESULT_FILE
+from eagle_bench.records.lock import FolderBusy
 from eagle_bench.records.plan import PLAN, write_plan
+from eagle_bench.records.store import RunFolder
 
 
 @dataclass
@@ -80,6 +86,22 @@ def forget_plan() -> None:
     """The sweep was refused as a whole: none of its jobs is to be missed."""
     if SWEEP.folder is not None and not _has_jobs(SWEEP.folder):
         (SWEEP.folder / PLAN).unlink(missing_ok=True)
+
+
+class FailureCallback(Callback):
+    """Writes a failed `result.json` for settings that were refused and for unexpected errors."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        folder = Path(config.hydra.runtime.output_dir)
+        error = job_return._return_value
+        told = (folder / RESULT_FILE).exists() or isinstance(error, FolderBusy)
+        if job_return.status is not JobStatus.FAILED or told:
+            return
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        settings = OmegaConf.to_container(job_return.cfg, enum_to_str=True)
+        assert isinstance(settings, dict)
+        with suppress(UserError, RunFailure), RunFolder(folder) as store:
+            store.fail(reason, {str(key): value for key, value in settings.items()}, {})
 
 
 def planned_jobs(config: DictConfig) -> dict[str, dict[str, Any]]:

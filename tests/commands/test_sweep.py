@@ -10,11 +10,19 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import open_dict, read_write
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf, open_dict, read_write
 
 from eagle_bench.config.values import Output
 from eagle_bench.launch import registry as schema
-from eagle_bench.launch.sweep import SWEEP, SweepCallback, planned_jobs
+from eagle_bench.launch.sweep import (
+    SWEEP,
+    BasicSweeper,
+    FailureCallback,
+    SweepCallback,
+    planned_jobs,
+)
+from eagle_bench.records.job import read_job
 from eagle_bench.run import main
 from tests.commands.cli import QUICK, run
 
@@ -73,3 +81,14 @@ def test_the_jobs_of_a_sweep_land_where_they_were_planned(tmp_path: Path) -> Non
     assert {path.parent.name for path in tmp_path.rglob("result.json")} == {
         *json.loads(plan.read_text())
     }
+
+
+def test_what_is_private_in_hydra_is_where_the_sweep_expects_it(tmp_path: Path) -> None:
+    """A release of Hydra that moves it fails here, by name."""
+    assert BasicSweeper.split_arguments([], max_batch_size=None) == [[[]]]
+    failed = JobReturn(status=JobStatus.FAILED, cfg=OmegaConf.create({"gen_len": 4}))
+    failed.return_value = ValueError("broken")
+    config = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(tmp_path / "job")}}})
+    FailureCallback().on_job_end(config, failed)
+    job = read_job(tmp_path / "job")
+    assert (job.status, job.reason) == ("failed", "ValueError: broken")
