@@ -183,11 +183,11 @@ LINES = '{"prompt": "One é?"}\n{"prompt": "Two?"}\n'
     [
         ("p.jsonl", LINES.replace("\n", "\r").encode()),
         ("p.jsonl", LINES.encode("utf-16")),
-        ("p.jsonl.gz", gzip.compress(LINES.encode())),
+        ("p.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)),
         ("p.json", b'{"data": [{"prompt": "One \xc3\xa9?"}, {"prompt": "Two?"}]}'),
         ("p.json", json.dumps({"rows": [json.loads(x) for x in LINES.split("\n")[:2]]}, indent=1)),
         ("p.csv", "id,prompt\n1,One é?\n2,Two?\n"),
-        ("p.csv.gz", gzip.compress("prompt\r\nOne é?\r\nTwo?\r\n".encode())),
+        ("p.csv.gz", gzip.compress("prompt\r\nOne é?\r\nTwo?\r\n".encode(), mtime=0)),
         ("p.tsv", "prompt\tcategory\nOne é?\ta\nTwo?\tb\n"),
         ("p.txt", "One é?\n\nTwo?\n"),
         ("p.txt", LINES),
