@@ -76,6 +76,8 @@ class KVCache:
         self._first = 0
         self.lengths = [0] * batch
         self.pending = 0
+        self._asked: tuple[Any, ...] = ()
+        self._placed: tuple[Tensor, Tensor]
 
     @property
     def batch(self) -> int:
@@ -97,6 +99,7 @@ class KVCache:
         window._first = self._first + index
         window.lengths = [0]
         window.pending = 0
+        window._asked = ()
         return window
 
     def adopt(self, index: int, window: KVCache) -> None:
@@ -119,14 +122,22 @@ class KVCache:
             keys[first, :, start:end] = k[0]
             values[first, :, start:end] = v[0]
         else:
-            starts = upload(self.lengths, k.device) + self.pending
-            slots = starts[:, None] + torch.arange(q, device=k.device)
-            rows = torch.arange(first, first + len(self.lengths), device=k.device)[:, None]
+            rows, slots = self._places(q, k.device)
             keys[rows, :, slots] = k.transpose(1, 2)
             values[rows, :, slots] = v.transpose(1, 2)
             end = max(self.lengths) + self.pending + q
         rows_of = slice(first, first + len(self.lengths))
         return keys[rows_of, :, :end], values[rows_of, :, :end]
+
+    def _places(self, q: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Rows `[batch, 1]` and slots `[batch, q]` of what comes next, once for all layers."""
+        asked = (tuple(self.lengths), self.pending, q, device)
+        if asked != self._asked:
+            starts = upload(self.lengths, device) + self.pending
+            slots = starts[:, None] + torch.arange(q, device=device)
+            rows = torch.arange(self._first, self._first + len(self.lengths), device=device)
+            self._asked, self._placed = asked, (rows[:, None], slots)
+        return self._placed
 
     def advance(self, q: int) -> None:
         """Count the `q` entries that every layer has just appended as pending."""

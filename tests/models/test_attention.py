@@ -54,3 +54,7 @@ def test_a_masks_rows_are_padded_in_memory() -> None:
     assert bias.shape == (1, 1, 6, 11)
     assert bias.stride() == (96, 96, 16, 1)
     assert bias.dtype is torch.bfloat16
+
+
+def test_no_plan_is_built_for_each_length_of_the_cache() -> None:
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
