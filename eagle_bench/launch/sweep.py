@@ -33,7 +33,6 @@ from eagle_bench.launch.secrets import MULTIRUN, hide_secrets
 from eagle_bench.records.job import RESULT_FILE
 from eagle_bench.records.lock import FolderBusy
 from eagle_bench.records.plan import PLAN, write_plan
-from eagle_bench.records.store import RunFolder
 
 
 @dataclass
@@ -92,6 +91,8 @@ class FailureCallback(Callback):
     """Writes a failed `result.json` for settings that were refused and for unexpected errors."""
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        from eagle_bench.records.store import RunFolder
+
         folder = Path(config.hydra.runtime.output_dir)
         error = job_return._return_value
         told = (folder / RESULT_FILE).exists() or isinstance(error, FolderBusy)

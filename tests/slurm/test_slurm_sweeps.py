@@ -53,7 +53,7 @@ def test_a_cancelled_job_is_told_and_the_same_command_goes_on(
 ) -> None:
     sweep = (
         "num_samples=6",
-        "gen_len=150,8,9",
+        "gen_len=600,8,9",
         "stop=length",
         "hydra.launcher.array_parallelism=1",
     )
@@ -90,7 +90,7 @@ def test_a_cancelled_job_is_told_and_the_same_command_goes_on(
 def test_a_preempted_job_is_queued_again_and_goes_on_from_its_rows(
     tmp_path: Path, submitter: Submitter
 ) -> None:
-    command = submitter.start("num_samples=6", "gen_len=150", "stop=length")
+    command = submitter.start("num_samples=6", "gen_len=600", "stop=length")
     wait_for(lambda: finished(tmp_path))
     process_of(tmp_path).suspend()
     urgent = "sbatch --partition=urgent --exclusive --output=/dev/null --wrap=true"
