@@ -5,15 +5,9 @@ from __future__ import annotations
 from fnmatch import fnmatch
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (  # type: ignore[attr-defined]
-    HfHubHTTPError,
-    HFValidationError,
-    HTTPError,
-)
-
 from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.errors import UserError
+from eagle_bench.machine import hub
 
 SUFFIXES = (".parquet", ".jsonl", ".json")
 
@@ -29,19 +23,11 @@ def fetch(config: DatasetConfig) -> list[Path]:
     patterns = _patterns(config)
     local = f"get the file and set dataset={config.name} dataset.path=FILE"
     try:
-        folder = Path(snapshot_download(repository, repo_type="dataset", allow_patterns=patterns))
-    except HFValidationError:
-        raise UserError(f"dataset.hub={config.hub} must look like OWNER/NAME.") from None
-    except HfHubHTTPError as error:
+        folder = hub.fetch(repository, patterns, "dataset")
+    except hub.Absent as why:
         raise UserError(
-            f"The hub refuses the dataset {repository} (HTTP {error.response.status_code}); check "
-            f"its name and your access, or {local}."
-        ) from None
-    except (HTTPError, OSError):
-        raise UserError(
-            f"The hub dataset {repository} is neither cached on this machine nor reachable "
-            f"(HF_HUB_OFFLINE set, or no network); {local} ({', '.join(patterns)} of that "
-            "dataset)."
+            f"The hub dataset {repository} {why}; check its name and your access, or {local} "
+            f"({', '.join(patterns)} of that dataset)."
         ) from None
     for pattern in patterns:
         files = sorted(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from eagle_bench.errors import UserError
+from eagle_bench.machine.hub import Absent, beside, check_there
 
 WRAPPERS = {
     r"^(?:(?:module|_orig_mod|_fsdp_wrapped_module)\.)+": "",
@@ -23,13 +23,14 @@ left of it: transformers' `key_mapping`."""
 SHOWN = 3
 
 
-def check_exists(path: str, key: str) -> None:
+def check_exists(path: str, key: str, revision: str | None = None) -> None:
     """Refuse, before anything is loaded, what is no whole checkpoint.
 
     Raises
     ------
     UserError
-        No such folder or hub id, a truncated or corrupt file, or one tensor under two names.
+        No such folder, nor such a hub id within seconds, a truncated or corrupt file, or one
+        tensor under two names.
     """
     folder = Path(path)
     if folder.is_dir():
@@ -37,19 +38,15 @@ def check_exists(path: str, key: str) -> None:
             raise UserError(f"{key}={path} has no config.json: it is not a model folder.")
         _check_safetensors(folder)
         return
-    looks_local = path.startswith((".", "/", "~")) or path.count("/") != 1
-    if looks_local:
-        raise UserError(f"{key}={path} does not exist; give a model folder or a hub id.")
-    if os.environ.get("HF_HUB_OFFLINE") == "1":
-        from transformers.utils.hub import cached_file
-
-        try:
-            cached_file(path, "config.json", local_files_only=True)
-        except OSError as error:
-            raise UserError(
-                f"{key}={path} is no folder here, and as a hub id it is not in the local "
-                "cache while HF_HUB_OFFLINE=1; give a folder or download it first."
-            ) from error
+    if path.startswith((".", "/", "~")) or path.count("/") != 1:
+        raise UserError(f"{key}={path} does not exist{beside(path)}; give a folder or a hub id.")
+    try:
+        check_there(path, revision=revision)
+    except Absent as why:
+        raise UserError(
+            f"{key}={path} is no folder here{beside(path)}, and as a hub id it {why}; give a "
+            "folder, or download it first."
+        ) from None
 
 
 def _check_safetensors(folder: Path) -> None:

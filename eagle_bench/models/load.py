@@ -92,7 +92,10 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
     logging.disable_progress_bar()
     assert config.path is not None
     path = os.path.expanduser(config.path)
-    (check_gguf if is_gguf(path) else check_exists)(path, key)
+    if is_gguf(path):
+        check_gguf(path, key)
+    else:
+        check_exists(path, key, config.revision)
     place, file = source(path)
     options: dict[str, Any] = {
         "revision": config.revision,

@@ -88,7 +88,7 @@ def test_no_such_split(publish: Publish) -> None:
 
 
 def test_a_malformed_name(publish: Publish) -> None:
-    with pytest.raises(UserError, match="must look like OWNER/NAME"):
+    with pytest.raises(UserError, match="own set! must look like OWNER/NAME"):
         texts(hub="own set!")
 
 

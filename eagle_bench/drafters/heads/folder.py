@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from eagle_bench.errors import UserError
+from eagle_bench.machine.hub import Absent, beside, fetch
 
 TRAINING_STATE = "training_state.pt"
 SAFETENSORS, SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -32,18 +33,14 @@ def locate(path: str) -> Path:
     if folder.exists():
         raise UserError(f"drafter.path={path} is a file; give the folder that holds it.")
     if not HUB_ID.fullmatch(path):
-        raise UserError(f"drafter.path={path} does not exist.")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
+        raise UserError(f"drafter.path={path} does not exist{beside(path)}.")
     try:
-        fetched = snapshot_download(path, allow_patterns=["*.json", "*.safetensors", "*.bin"])
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        return fetch(path, ["*.json", "*.safetensors", "*.bin"])
+    except Absent as why:
         raise UserError(
-            f"drafter.path={path} is no local folder and could not be fetched from the hub "
-            f"({type(error).__name__}); give a local folder."
-        ) from error
-    return Path(fetched)
+            f"drafter.path={path} is no folder here{beside(path)}, and as a hub id it {why}; give "
+            "a folder, or download it first."
+        ) from None
 
 
 def read_config(folder: Path) -> dict[str, Any]:
