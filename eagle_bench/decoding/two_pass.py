@@ -20,7 +20,6 @@ from eagle_bench.decoding.uncached import (
 )
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.models.target import Target
-from eagle_bench.records.generation import Generation, Request
 
 CALLS_PER_ITERATION = 2
 
@@ -47,14 +46,6 @@ def speculative_generate_one_step(
     [verdict] = accept_greedy(draft, verified.logits[:, len(context) :])
     rate = verdict.accepted / draft.nodes if draft.nodes else 0.0
     return [root, *verdict.tokens[:-1]], CALLS_PER_ITERATION, rate
-
-
-def speculative_generate(
-    target: Target, drafter: Drafter, request: Request, draft_len: int, *, ignore_eos: bool = False
-) -> Generation:
-    """Iterate until EOS or `gen_len`."""
-    [generation] = TwoPass(target, drafter, draft_len, ignore_eos=ignore_eos).generate([request])
-    return generation
 
 
 class TwoPass(Uncached):

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
-from eagle_bench.figures.guard import Guard
 from eagle_bench.figures.machine_guards import (
+    Guard,
     busy_machine,
     drifting,
     mixed_machines,

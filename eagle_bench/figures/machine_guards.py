@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from eagle_bench.figures.guard import Guard
 
 SPARE_CORES = 0.5
 CLOCK_DROP = 0.1
 DRIFT_SIZE = 0.05
 THERMAL_BITS = 0x8 | 0x20 | 0x40 | 0x80
 """NVML: hardware slowdown, software thermal, hardware thermal, power brake."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One check. `detail` is a sentence with the numbers it rests on."""
+
+    name: str
+    ok: bool
+    detail: str
 
 
 def narrow_affinity(threads: int, affinity: Sequence[int] | None) -> Guard:

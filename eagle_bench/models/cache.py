@@ -161,11 +161,6 @@ class KVCache:
         """Drop every pending entry."""
         self.pending = 0
 
-    def truncate(self, lengths: list[int]) -> None:
-        """Shorten rows to `lengths` committed entries."""
-        self.lengths = list(lengths)
-        self.pending = 0
-
     @torch.inference_mode()
     def move_row(self, source: int, target: int) -> None:
         """Copy a row's entries over another row's."""

@@ -83,13 +83,6 @@ class CacheMachine(RuleBasedStateMachine):
         self.pending = [[] for _ in self.pending]
 
     @precondition(lambda self: self.committed and not self.pending[0])
-    @rule(data=st.data())
-    def truncate(self, data: st.DataObject) -> None:
-        lengths = [data.draw(st.integers(0, len(row))) for row in self.committed]
-        self.cache.truncate(lengths)
-        self.committed = [row[:n] for row, n in zip(self.committed, lengths, strict=True)]
-
-    @precondition(lambda self: self.committed and not self.pending[0])
     @rule(data=st.data(), q=st.integers(1, 6))
     def prefill_and_adopt(self, data: st.DataObject, q: int) -> None:
         index = data.draw(st.integers(0, len(self.committed) - 1))
