@@ -24,9 +24,7 @@ from eagle_bench.drafters.nothing import NoDrafter
 from eagle_bench.machine.clock import NoPhases, PhaseClock
 from eagle_bench.models.sampling import Sampling
 from eagle_bench.models.target import Target
-from eagle_bench.records.generation import Arm
-
-BASELINE = "baseline"
+from eagle_bench.records.generation import BASELINE, Arm
 
 
 def sampling_of(config: RunConfig) -> Sampling:

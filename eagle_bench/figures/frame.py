@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from eagle_bench.figures.busy import shared_s
+from eagle_bench.records.generation import BASELINE
 from eagle_bench.records.rows import GenerationRow
-
-BASELINE = "baseline"
 
 
 def frame(rows: Sequence[GenerationRow]) -> pd.DataFrame:

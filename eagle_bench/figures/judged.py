@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eagle_bench.records.generation import turn_key
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -19,7 +21,7 @@ class Passage:
 
     @property
     def key(self) -> str:
-        return f"{self.prompt_id}/{self.turn}"
+        return turn_key(self.prompt_id, self.turn)
 
 
 @dataclass(frozen=True)

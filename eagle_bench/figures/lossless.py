@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from eagle_bench.figures.frame import BASELINE
+from eagle_bench.records.generation import BASELINE
 from eagle_bench.records.rows import GenerationRow
 
 Grade = Literal["tie", "bug"]

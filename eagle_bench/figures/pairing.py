@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eagle_bench.figures.frame import BASELINE
 from eagle_bench.figures.statistics import (
     Floats,
     Sampling,
@@ -20,6 +19,7 @@ from eagle_bench.figures.statistics import (
     prompts_needed,
     ratio_of_ratios,
 )
+from eagle_bench.records.generation import BASELINE
 
 PAIR = ["prompt_id", "turn"]
 SUMMED = ["new_tokens", "wall_s", "busy_s", "later_tokens", "decode_s", "decode_busy_s"]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from eagle_bench.figures.acceptance import along, position_intervals, positions, round_table
-from eagle_bench.figures.frame import BASELINE, frame, methods
+from eagle_bench.figures.frame import frame, methods
 from eagle_bench.figures.lossless import LosslessReport
 from eagle_bench.figures.pairing import pair, speedup
 from eagle_bench.figures.statistics import (
@@ -25,6 +25,7 @@ from eagle_bench.figures.statistics import (
 )
 from eagle_bench.figures.tau import RATIOS as TAU_RATIOS
 from eagle_bench.figures.tau import macro_steps, tau_limits, taus
+from eagle_bench.records.generation import BASELINE
 from eagle_bench.records.rows import GenerationRow, RoundRow
 
 NO_METHOD = ""

@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from eagle_bench.config.run import RunConfig
-from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt
 from eagle_bench.decoding.build import build_baseline, build_speculative
+from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.fit import least_context
 from eagle_bench.engines.session import Session
 from eagle_bench.machine.energy import energy_meter, shares_j
-from eagle_bench.machine.evidence import Evidence, Witness
+from eagle_bench.machine.evidence import Witness
 from eagle_bench.machine.memory import PeakMemory
 from eagle_bench.models.parallel import agreed
-from eagle_bench.records.generation import Arm, Generation, Request
-from eagle_bench.records.rows import GenerationRow, RoundRow, round_rows
+from eagle_bench.records.generation import Arm
+from eagle_bench.records.rows import GenerationRow, RoundRow, Trial, round_rows
 
 WARM_AGREEMENT = 0.1
 
@@ -107,15 +107,9 @@ class Benchmark:
         return agreed(time.perf_counter() - began_s)
 
     def _run_arm(self, arm: Arm, block: Block, report: Report) -> None:
-        histories = {prompt.id: opening(prompt) for prompt in block.prompts}
-        turns = max(len(prompt.turns) for prompt in block.prompts)
-        for turn in range(turns):
-            speaking = [prompt for prompt in block.prompts if turn < len(prompt.turns)]
-            if turn:
-                for prompt in speaking:
-                    message = {"role": "user", "content": prompt.turns[turn]}
-                    histories[prompt.id].append(message)
-            requests = [self._request(prompt, turn, histories[prompt.id]) for prompt in speaking]
+        talks = [Conversation(self.session, prompt) for prompt in block.prompts]
+        while speaking := [talk for talk in talks if not talk.over]:
+            requests = [talk.request(self.config.gen_len) for talk in speaking]
             self._memory.start()
             self.energy.start()
             self._witness.start()
@@ -126,69 +120,30 @@ class Benchmark:
             by_key = {generation.request.key: generation for generation in generations}
             spoken = [by_key[request.key] for request in requests]
             shares = shares_j(joules, [len(generation.tokens) for generation in spoken])
-            for prompt, generation, energy_j in zip(speaking, spoken, shares, strict=True):
-                row = self._row(
-                    prompt, turn, arm, block, generation, peak_bytes, energy_j, evidence
-                )
-                rounds = round_rows(
-                    generation, prompt_id=prompt.id, turn=turn, arm=arm.name, repeat=block.repeat
-                )
-                report(row, rounds)
-                answer = self.session.chat.decode(generation.tokens)
-                histories[prompt.id].append({"role": "assistant", "content": answer})
-
-    def _request(self, prompt: Prompt, turn: int, history: list[dict[str, str]]) -> Request:
-        tokens = self.session.chat.encode(history)
-        self.session.check_room(prompt.id, len(tokens), self.config.gen_len)
-        return Request(f"{prompt.id}/{turn}", tokens, self.config.gen_len)
+            for talk, generation, energy_j in zip(speaking, spoken, shares, strict=True):
+                trial = self._trial(talk, arm, block)
+                readings = {"energy_j": energy_j, **asdict(evidence)}
+                row = GenerationRow.of(generation, trial, peak_bytes, **readings)
+                report(row, round_rows(generation, trial))
+                talk.generated(generation.tokens)
 
     def _record_oracle(self, block: Block) -> None:
         """The oracle replays the baseline, so that is recorded first, untimed."""
         drafter = self.session.drafter.drafter
         if not self.config.drafter.greedy_only:
             return
-        requests = [self._request(prompt, 0, opening(prompt)) for prompt in block.prompts]
+        gen_len = self.config.gen_len
+        requests = [Conversation(self.session, each).request(gen_len) for each in block.prompts]
         for generation in self.baseline.generate(requests, self.config.batch_size):
             drafter.record(generation.request.key, generation.tokens)
 
-    def _row(
-        self,
-        prompt: Prompt,
-        turn: int,
-        arm: Arm,
-        block: Block,
-        generation: Generation,
-        peak_bytes: int,
-        energy_j: float | None,
-        evidence: Evidence,
-    ) -> GenerationRow:
-        rounds = generation.rounds if arm is self.speculative else []
-        return GenerationRow(
-            prompt_id=prompt.id,
-            category=prompt.category,
-            turn=turn,
+    def _trial(self, talk: Conversation, arm: Arm, block: Block) -> Trial:
+        return Trial(
+            prompt_id=talk.prompt.id,
+            category=talk.prompt.category,
+            turn=talk.turn,
             arm=arm.name,
             repeat=block.repeat,
-            gen_len=self.config.gen_len,
-            new_tokens=len(generation.tokens),
-            stop_reason=generation.stop_reason,
-            prompt_tokens=len(generation.request.tokens),
-            token_ids=generation.tokens,
-            wall_s=generation.wall_s,
-            prefill_s=generation.prefill_s,
-            decode_s=generation.wall_s - generation.prefill_s,
-            target_calls=generation.target_calls,
-            draft_calls=generation.draft_calls,
-            rounds=len(rounds),
-            accept_lengths=[each.accepted for each in rounds],
-            overshoot=generation.overshoot,
-            drafted=sum(each.nodes for each in rounds),
-            drafted_depth=sum(each.depth for each in rounds),
-            accepted=sum(each.accepted for each in rounds),
-            peak_bytes=peak_bytes,
-            energy_j=energy_j,
             batch_size=self.config.batch_size,
             order=int(block.baseline_first is (arm is self.speculative)),
-            started_s=generation.started_s,
-            **asdict(evidence),
         )

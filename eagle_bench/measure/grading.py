@@ -9,8 +9,8 @@ import torch
 
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import DType
-from eagle_bench.data.chat import ChatFormat, opening
-from eagle_bench.data.prompt import Prompt, PromptSet
+from eagle_bench.data.prompt import PromptSet
+from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Loader, Session
 from eagle_bench.figures.lossless import LosslessReport, compare, grade_divergences
 from eagle_bench.measure.benchmark import Benchmark
@@ -37,8 +37,10 @@ def graded(
         said = [
             spoken[pair.prompt_id, turn, pair.arm, pair.repeat] for turn in range(pair.turn + 1)
         ]
-        context = _context(session.chat, by_id[pair.prompt_id], said[:-1])
-        gaps[pair] = divergence_gaps(session.target, context, said[-1].token_ids)
+        talk = Conversation(session, by_id[pair.prompt_id])
+        for answer in said[:-1]:
+            talk.generated(answer.token_ids)
+        gaps[pair] = divergence_gaps(session.target, talk.context(), said[-1].token_ids)
     stated = config.measure.tie_gap
     tie_gap = TIE_GAPS[session.target.spec.dtype] if stated is None else stated
     return grade_divergences(report, gaps, tie_gap=tie_gap)
@@ -66,12 +68,3 @@ def fp32_control(config: RunConfig, prompts: PromptSet) -> dict[str, Any]:
         benchmark.run(block, keep)
     found = compare(rows).as_dict()
     return {name: found[name] for name in ("pairs", "exact_share", "differences")}
-
-
-def _context(chat: ChatFormat, prompt: Prompt, answers: list[GenerationRow]) -> list[int]:
-    """The tokens that the turn after `answers` began from."""
-    history = opening(prompt)
-    for turn, answer in enumerate(answers, 1):
-        history.append({"role": "assistant", "content": chat.decode(answer.token_ids)})
-        history.append({"role": "user", "content": prompt.turns[turn]})
-    return chat.encode(history)

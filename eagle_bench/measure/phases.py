@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from eagle_bench.config.run import RunConfig
-from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt
 from eagle_bench.decoding.build import build_baseline, build_speculative
+from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Session
 from eagle_bench.machine.clock import BETWEEN, PhaseClock
 from eagle_bench.records.generation import Arm, Generation, Request
-from eagle_bench.records.rows import GenerationRow, RoundRow, round_rows
+from eagle_bench.records.rows import GenerationRow, RoundRow, Trial, round_rows
 
 PROMPTS = 16
 
@@ -64,10 +64,7 @@ def breakdown(
         arms.append(build_speculative(config, session.target, drafter, clock))
     chosen = prompts[:PROMPTS]
     timed = {(row.prompt_id, row.arm): row.wall_s for row in rows if row.repeat == row.turn == 0}
-    requests = [
-        Request(f"{each.id}/0", session.chat.encode(opening(each)), config.gen_len)
-        for each in chosen
-    ]
+    requests = [Conversation(session, each).request(config.gen_len) for each in chosen]
     figures: dict[str, dict[str, Any]] = {}
     recorded: list[RoundRow] = []
     for arm in arms:
@@ -75,7 +72,7 @@ def breakdown(
         found, generations = _instrumented(arm, requests, clock, timed_wall_s)
         figures[arm.name] = asdict(found)
         for prompt, generation in zip(chosen, generations, strict=True):
-            recorded += round_rows(generation, prompt_id=prompt.id, turn=0, arm=arm.name, repeat=0)
+            recorded += round_rows(generation, Trial(prompt.id, prompt.category, 0, arm.name, 0))
     return figures, recorded
 
 

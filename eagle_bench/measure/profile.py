@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from eagle_bench.config.run import RunConfig
-from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt
 from eagle_bench.decoding.build import build_baseline, build_speculative
+from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Session
-from eagle_bench.records.generation import Request
 
 TOKENS = 24
 TRACE_FILE = "trace.json"
@@ -24,7 +24,7 @@ def write_trace(config: RunConfig, session: Session, prompt: Prompt, folder: Pat
         build_baseline(config, session.target),
         build_speculative(config, session.target, session.drafter.drafter),
     ]
-    request = Request(f"{prompt.id}/0", session.chat.encode(opening(prompt)), TOKENS)
+    request = replace(Conversation(session, prompt).request(config.gen_len), gen_len=TOKENS)
     activities = [ProfilerActivity.CPU]
     if torch.cuda.is_available():
         activities.append(ProfilerActivity.CUDA)

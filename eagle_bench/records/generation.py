@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
 
+BASELINE = "baseline"
+"""The arm that drafts nothing."""
+
+
+def turn_key(prompt_id: str, turn: int) -> str:
+    """The key of one turn's request."""
+    return f"{prompt_id}/{turn}"
+
 
 @dataclass(frozen=True)
 class Request:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eagle_bench.records.generation import BASELINE
 from eagle_bench.records.shape import SHAPES, misfit
 
 SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
-BASELINE = "baseline"
 
 
 class UnreadableResult(ValueError):

@@ -1,10 +1,24 @@
-"""The rows a run leaves on disk; every figure is derived from them (docs: metrics)."""
+"""The rows a run leaves on disk; every figure is derived from them (`docs/how-we-measure.md`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Self
 
-from eagle_bench.records.generation import Generation
+from eagle_bench.records.generation import BASELINE, Generation, turn_key
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a generation is one of: a prompt (and turn) x arm x repeat, and how it ran there."""
+
+    prompt_id: str
+    category: str
+    turn: int
+    arm: str
+    repeat: int
+    batch_size: int = 1
+    order: int = 0
 
 
 @dataclass
@@ -54,6 +68,41 @@ class GenerationRow:
     gpu_throttle_mask: int | None = None
     gpu_processes: int | None = None
 
+    @classmethod
+    def of(cls, generation: Generation, trial: Trial, peak_bytes: int, **readings: Any) -> Self:
+        """The row of a finished generation; `readings` are its energy and `Evidence`, by name.
+
+        The baseline's rounds are its steps, and count as none.
+        """
+        rounds = [] if trial.arm == BASELINE else generation.rounds
+        return cls(
+            **vars(trial),
+            gen_len=generation.request.gen_len,
+            new_tokens=len(generation.tokens),
+            stop_reason=generation.stop_reason,
+            prompt_tokens=len(generation.request.tokens),
+            token_ids=generation.tokens,
+            wall_s=generation.wall_s,
+            prefill_s=generation.prefill_s,
+            decode_s=generation.wall_s - generation.prefill_s,
+            target_calls=generation.target_calls,
+            draft_calls=generation.draft_calls,
+            rounds=len(rounds),
+            accept_lengths=[each.accepted for each in rounds],
+            overshoot=generation.overshoot,
+            drafted=sum(each.nodes for each in rounds),
+            drafted_depth=sum(each.depth for each in rounds),
+            accepted=sum(each.accepted for each in rounds),
+            started_s=generation.started_s,
+            peak_bytes=peak_bytes,
+            **readings,
+        )
+
+    @property
+    def key(self) -> str:
+        """The key of the request that it answers."""
+        return turn_key(self.prompt_id, self.turn)
+
 
 @dataclass
 class RoundRow:
@@ -78,16 +127,14 @@ class RoundRow:
     seconds: float | None = None
 
 
-def round_rows(
-    generation: Generation, *, prompt_id: str, turn: int, arm: str, repeat: int
-) -> list[RoundRow]:
+def round_rows(generation: Generation, trial: Trial) -> list[RoundRow]:
     """Every round of a generation, under the generation's name."""
     return [
         RoundRow(
-            prompt_id=prompt_id,
-            turn=turn,
-            arm=arm,
-            repeat=repeat,
+            prompt_id=trial.prompt_id,
+            turn=trial.turn,
+            arm=trial.arm,
+            repeat=trial.repeat,
             round=index,
             position=each.position,
             context_len=each.context_len,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eagle_bench.errors import UserError
-from eagle_bench.figures.frame import BASELINE, frame
+from eagle_bench.figures.frame import frame
 from eagle_bench.figures.pairing import pair
 from eagle_bench.figures.statistics import (
     Floats,
@@ -26,6 +26,7 @@ from eagle_bench.figures.statistics import (
 from eagle_bench.figures.summary import RATIOS, SPECULATIVE_RATIOS
 from eagle_bench.figures.tau import RATIOS as TAU_RATIOS
 from eagle_bench.records.find import Found, find_jobs
+from eagle_bench.records.generation import BASELINE
 from eagle_bench.records.job import Job
 from eagle_bench.records.rowfiles import read_generations
 from eagle_bench.results.swept import settings, swept_keys, value_text

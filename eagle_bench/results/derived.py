@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from eagle_bench.figures.derive import shorten
-from eagle_bench.figures.frame import BASELINE
 from eagle_bench.figures.lossless import compare
 from eagle_bench.figures.summary import summarise
 from eagle_bench.records.atomic import replacing, write_text
+from eagle_bench.records.generation import BASELINE
 from eagle_bench.records.identity import config_hash
 from eagle_bench.records.job import Job
 from eagle_bench.records.rowfiles import read_generations, read_rounds

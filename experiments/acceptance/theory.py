@@ -20,7 +20,8 @@ import pandas as pd
 
 from eagle_bench.measure.cost.model import iid_tau
 from eagle_bench.records.find import find_jobs
-from eagle_bench.records.job import BASELINE, Job
+from eagle_bench.records.generation import BASELINE
+from eagle_bench.records.job import Job
 from eagle_bench.records.rowfiles import read_rounds, rounds_frame
 from eagle_bench.results.charts.style import COLOURS, canvas
 

@@ -24,10 +24,10 @@ from omegaconf import OmegaConf
 from rich.progress import track
 
 from eagle_bench.config.run import RunConfig
-from eagle_bench.data.chat import opening
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.decoding.loop import Decoder
+from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Loader, Session
 from eagle_bench.launch import registry as schema
 from eagle_bench.machine.clock import NoPhases, PhaseClock
@@ -35,7 +35,6 @@ from eagle_bench.measure.cost.model import advice, measured_tau, oracle_bound
 from eagle_bench.measure.cost.outlook import reached
 from eagle_bench.measure.cost.parts import Place, Sample, Subject
 from eagle_bench.measure.cost.prediction import Prediction, counted, predict
-from eagle_bench.records.generation import Request
 from eagle_bench.results.charts.style import COLOURS, canvas
 
 HERE = Path(__file__).parent
@@ -83,7 +82,7 @@ def measure(count: int, gen_len: int) -> tuple[list[Sample], dict[str, list[Samp
     prompts = load_prompts(config.dataset, count, 0).prompts
     places = []
     for prompt in track(prompts, "recording the outputs"):
-        request = Request(prompt.id, session.chat.encode(opening(prompt)), gen_len)
+        request = Conversation(session, prompt).request(gen_len)
         [said] = baseline.timed.generate([request])
         if len(said.tokens) > 1:
             places.append(Place(request, said.tokens))

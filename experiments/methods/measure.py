@@ -18,13 +18,13 @@ from omegaconf import OmegaConf
 from rich.progress import track
 
 from eagle_bench.config.run import RunConfig
-from eagle_bench.data.chat import opening
 from eagle_bench.data.loader import load_prompts
-from eagle_bench.decoding.build import BASELINE, build_baseline, build_speculative
+from eagle_bench.decoding.build import build_baseline, build_speculative
+from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Loader
 from eagle_bench.figures.statistics import Sampling, cluster_interval
 from eagle_bench.launch import registry as schema
-from eagle_bench.records.generation import Request
+from eagle_bench.records.generation import BASELINE
 from eagle_bench.results.charts.style import COLOURS, canvas
 
 HERE = Path(__file__).parent
@@ -65,7 +65,7 @@ def measure(count: int, gen_len: int) -> pd.DataFrame:
         for name, overrides in METHODS.items()
     }
     prompts = load_prompts(config.dataset, count, 0).prompts
-    requests = [Request(p.id, session.chat.encode(opening(p)), gen_len) for p in prompts]
+    requests = [Conversation(session, each).request(gen_len) for each in prompts]
     for arm in arms.values():
         list(arm.generate(requests[:1], 1))
     names, rows = list(arms), []

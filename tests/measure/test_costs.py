@@ -33,7 +33,7 @@ from eagle_bench.measure.cost.costs import PROMPTS, measure_costs
 from eagle_bench.measure.cost.device_speed import DeviceSpeed
 from eagle_bench.measure.cost.words import in_words
 from eagle_bench.records.generation import Request
-from eagle_bench.records.rows import GenerationRow, RoundRow, round_rows
+from eagle_bench.records.rows import GenerationRow, RoundRow, Trial, round_rows
 from eagle_bench.results.charts.cost import cost_charts
 from eagle_bench.results.charts.svg import bars_view, lines_view
 from tests.measure.timed_world import (
@@ -90,9 +90,7 @@ class World:
             lengths = drafted.accept_lengths
             self.rows.append(chain(prompt.id, lengths, overshoot=drafted.overshoot, arm=arm.name))
             for name, generation in (("baseline", plain), (arm.name, drafted)):
-                self.rounds += round_rows(
-                    generation, prompt_id=prompt.id, turn=0, arm=name, repeat=0
-                )
+                self.rounds += round_rows(generation, Trial(prompt.id, "chat", 0, name, 0))
 
     def costs(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         speed = DeviceSpeed(bytes_s=1e7, flop_s=5e6)

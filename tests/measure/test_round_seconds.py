@@ -25,7 +25,7 @@ from eagle_bench.config.run import RunConfig
 from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.records.generation import Generation, Request, Round
-from eagle_bench.records.rows import round_rows
+from eagle_bench.records.rows import Trial, round_rows
 
 DRAFT_LEN = 3
 LENGTH = 20
@@ -49,7 +49,7 @@ def test_rounds_of_both_arms_carry_their_seconds(monkeypatch: pytest.MonkeyPatch
         (build_speculative(config, target, TimedDrafter(clock)), PREFILL_S, round_s),
     ):
         [generation] = arm.generate([Request("p", [1, 2, 3, 4, 5], LENGTH)])
-        rows = round_rows(generation, prompt_id="p", turn=0, arm=arm.name, repeat=0)
+        rows = round_rows(generation, Trial("p", "chat", 0, arm.name, 0))
         seconds = [row.seconds for row in rows]
         assert seconds == pytest.approx([opening_s + each_s] + [each_s] * (len(rows) - 1))
         assert len(rows) == generation.target_calls - 1

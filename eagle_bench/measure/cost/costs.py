@@ -11,10 +11,9 @@ import numpy as np
 
 from eagle_bench.config.decoding import DecodingConfig
 from eagle_bench.config.run import RunConfig
-from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt
+from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Session
-from eagle_bench.figures.frame import BASELINE
 from eagle_bench.measure.cost.bench import Bench
 from eagle_bench.measure.cost.device_speed import cache_file
 from eagle_bench.measure.cost.model import Costs, advice, gains, oracle_bound
@@ -22,7 +21,7 @@ from eagle_bench.measure.cost.outlook import best_depth, break_even, reached
 from eagle_bench.measure.cost.parts import Place
 from eagle_bench.measure.cost.prediction import Counts, predict
 from eagle_bench.measure.cost.roofline import card, roofline
-from eagle_bench.records.generation import Request
+from eagle_bench.records.generation import BASELINE
 from eagle_bench.records.rows import GenerationRow, RoundRow
 
 PROMPTS = 6
@@ -30,7 +29,7 @@ PROMPTS = 6
 
 def cost_card(config: RunConfig, session: Session, prompts: Sequence[Prompt]) -> list[str]:
     """The roofline card of a run, for the terminal before anything is measured."""
-    lengths = [len(session.chat.encode(opening(prompt))) for prompt in prompts]
+    lengths = [len(Conversation(session, prompt).context()) for prompt in prompts]
     return card(roofline(session.target), fmean(lengths) + config.gen_len / 2)
 
 
@@ -119,10 +118,7 @@ def _places(
     usable = [prompt for prompt in prompts if prompt.id in said]
     spread = np.linspace(0, len(usable) - 1, min(PROMPTS, len(usable))).round().astype(int)
     return [
-        Place(
-            Request(f"{each.id}/0", session.chat.encode(opening(each)), config.gen_len),
-            said[each.id],
-        )
+        Place(Conversation(session, each).request(config.gen_len), said[each.id])
         for each in (usable[index] for index in spread)
     ]
 
@@ -130,7 +126,7 @@ def _places(
 def _counts(spoken: Sequence[GenerationRow], places: Sequence[Place]) -> Counts:
     """What the run recorded of the method's first answers at these prompts."""
     keys = {place.request.key for place in places}
-    own = [row for row in spoken if row.repeat == 0 and f"{row.prompt_id}/{row.turn}" in keys]
+    own = [row for row in spoken if row.repeat == 0 and row.key in keys]
     return Counts(
         rounds=sum(row.rounds for row in own),
         round_tokens=sum(row.accepted + row.rounds for row in own),

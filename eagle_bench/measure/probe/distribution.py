@@ -15,8 +15,8 @@ import torch
 
 from eagle_bench.config.pair import DistributionConfig
 from eagle_bench.config.values import plain
-from eagle_bench.data.chat import opening
 from eagle_bench.decoding.build import build_baseline, build_speculative, sampling_of
+from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Loader
 from eagle_bench.engines.setup import Listener, chosen_prompts, prepare
 from eagle_bench.errors import UserError
@@ -49,7 +49,7 @@ def run_distribution(
     run = config.run()
     setup = prepare(run, chosen_prompts(run), loader, listener)
     session, sampling = setup.session, sampling_of(run)
-    contexts = {each.id: session.chat.encode(opening(each)) for each in setup.prompts.prompts}
+    contexts = {each.id: Conversation(session, each).context() for each in setup.prompts.prompts}
     joints: dict[str, Joint] = {}
     for prompt_id, context in contexts.items():
         session.check_room(prompt_id, len(context), config.tokens)

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eagle_bench.config.pair import ProxyConfig, Text
-from eagle_bench.data.chat import opening
 from eagle_bench.data.prompt import Prompt, PromptSet
 from eagle_bench.decoding.build import plain_greedy
+from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Session
 from eagle_bench.errors import UserError
 from eagle_bench.figures.judged import Passage
-from eagle_bench.records.generation import Request
 
 NO_ANSWER = "no answer"
 SHORT = "shorter than ttt_length"
@@ -72,22 +71,19 @@ def _of_prompt(
     left_out: Counter[str],
 ) -> Iterator[Passage]:
     """The turns in order; later ones see the answers of the same text."""
-    history = opening(prompt)
+    talk = Conversation(session, prompt)
     answers = [*prompt.reference, *[""] * len(prompt.turns)]
     for turn, answer in enumerate(answers[: len(prompt.turns)]):
-        if turn:
-            history.append({"role": "user", "content": prompt.turns[turn]})
-        context = session.chat.encode(history)
-        session.check_room(prompt.id, len(context), config.gen_len)
+        request = talk.request(config.gen_len)
+        context = request.tokens
         if len(context) >= config.max_tokens:
             left_out[LONG_CONTEXT] += 1
             return
         if text is Text.target:
-            request = Request(f"{prompt.id}/{turn}", context, config.gen_len)
             [said] = plain_greedy(session.target).generate([request])
             ids, answer = said.tokens, session.chat.decode(said.tokens)
         elif answer.strip():
-            ids = session.chat.encode_answer(history, answer, session.target.spec.eos_ids)
+            ids = session.chat.encode_answer(talk.history, answer, session.target.spec.eos_ids)
         else:
             left_out[NO_ANSWER] += 1
             return
@@ -96,4 +92,4 @@ def _of_prompt(
             yield Passage(prompt.id, turn, context, ids[:room])
         else:
             left_out[SHORT] += 1
-        history.append({"role": "assistant", "content": answer})
+        talk.answered(answer)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from eagle_bench.records.job import BASELINE, Job
+from eagle_bench.records.generation import BASELINE
+from eagle_bench.records.job import Job
 from eagle_bench.results.charts.chart import Bar, Chart
 from eagle_bench.results.charts.job import CATEGORIES, POSITIONS, category_bars
 from eagle_bench.results.charts.naming import (

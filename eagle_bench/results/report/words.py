@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eagle_bench.records.job import BASELINE, Job
+from eagle_bench.records.generation import BASELINE
+from eagle_bench.records.job import Job
 from eagle_bench.results.charts.naming import job_name, method_name
 
 DEFAULT_CONFIDENCE = 0.95

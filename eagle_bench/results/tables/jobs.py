@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eagle_bench.records.job import BASELINE, Job
+from eagle_bench.records.generation import BASELINE
+from eagle_bench.records.job import Job
 from eagle_bench.results.swept import GEN_LEN, label, settings, sort_jobs, swept_keys, value_text
 from eagle_bench.results.tables.table import NONE, Row, Table
 

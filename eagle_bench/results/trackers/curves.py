@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eagle_bench.records.job import BASELINE, Job
+from eagle_bench.records.generation import BASELINE
+from eagle_bench.records.job import Job
 from eagle_bench.results.flatten import flatten
 from eagle_bench.results.swept import settings, value_text
 
