@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from omegaconf import MISSING
 
-from eagle_bench.config.values import AdaptiveRule, Proposal, at_least
+from eagle_bench.config.values import AdaptiveRule, Proposal, at_least, within
 from eagle_bench.errors import UserError
 
 
@@ -190,8 +190,7 @@ class AdaptiveConfig(DecodingConfig):
     def __post_init__(self) -> None:
         at_least("decoding.max_draft_len", self.max_draft_len, 1)
         at_least("decoding.start_draft_len", self.start_draft_len, 1)
-        if not 0.0 <= self.threshold <= 1.0:
-            raise UserError(f"decoding.threshold={self.threshold} must lie in [0, 1].")
+        within("decoding.threshold", self.threshold, "[0, 1]")
         if not self.candidates or min(self.candidates) < 1:
             raise UserError("decoding.candidates must be draft lengths of at least 1.")
 

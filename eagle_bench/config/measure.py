@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eagle_bench.config.values import at_least, check_resamples
+from eagle_bench.config.values import at_least, check_resamples, within
 from eagle_bench.errors import UserError
 
 
@@ -37,9 +37,7 @@ class MeasureConfig:
         at_least("measure.warmup_max", self.warmup_max, 1)
         check_resamples("measure.bootstrap_resamples", self.bootstrap_resamples)
         at_least("measure.max_repeats", self.max_repeats, 2)
-        if not 0.0001 <= self.target_ci < 1.0:
-            raise UserError(f"measure.target_ci={self.target_ci} must lie in [0.0001, 1).")
+        within("measure.target_ci", self.target_ci, "[0.0001, 1)")
         if not self.budget_s > 0.0:
             raise UserError(f"measure.budget_s={self.budget_s} must be greater than 0.")
-        if not 0.5 <= self.confidence < 1.0:
-            raise UserError(f"measure.confidence={self.confidence} must lie in [0.5, 1).")
+        within("measure.confidence", self.confidence, "[0.5, 1)")

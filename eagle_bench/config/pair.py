@@ -1,13 +1,13 @@
 """Settings of the commands that ask one question of a target and its drafter.
 
 `proxy`: how far is teacher-forced accuracy from acceptance? `distribution`: is what is emitted
-at temperature > 0 distributed as the target says? Like `config.py`, it imports no torch.
+at temperature > 0 distributed as the target says? It imports no torch.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 
 from omegaconf import MISSING
@@ -22,9 +22,9 @@ from eagle_bench.config.values import (
     DType,
     Output,
     at_least,
-    check_device,
+    check_place,
     check_resamples,
-    check_seed,
+    within,
 )
 from eagle_bench.errors import UserError
 
@@ -59,29 +59,13 @@ class PairConfig:
 
     def __post_init__(self) -> None:
         at_least("num_samples", self.num_samples, 1)
-        check_seed(self.seed)
-        check_device(self.device)
-        if self.threads is not None:
-            at_least("threads", self.threads, 1)
+        check_place(self.seed, self.device, self.threads)
 
     def as_run(self, decoding: DecodingConfig, gen_len: int) -> RunConfig:
         """The run that loads the same pair and prompts."""
-        return RunConfig(
-            model=self.model,
-            drafter=self.drafter,
-            dataset=self.dataset,
-            decoding=decoding,
-            tracker=TrackerConfig(name="none"),
-            gen_len=gen_len,
-            num_samples=self.num_samples,
-            seed=self.seed,
-            chat_template=self.chat_template,
-            dtype=self.dtype,
-            device=self.device,
-            threads=self.threads,
-            output=self.output,
-            output_dir=self.output_dir,
-        )
+        shared = {each.name: getattr(self, each.name) for each in fields(PairConfig)}
+        tracker = TrackerConfig(name="none")
+        return RunConfig(**shared, decoding=decoding, tracker=tracker, gen_len=gen_len)
 
 
 @dataclass
@@ -111,8 +95,7 @@ class ProxyConfig(PairConfig):
         at_least("shown", self.shown, 0)
         at_least("shown_tokens", self.shown_tokens, 1)
         check_resamples("bootstrap_resamples", self.bootstrap_resamples)
-        if not 0.5 <= self.confidence < 1.0:
-            raise UserError(f"confidence={self.confidence} must lie in [0.5, 1).")
+        within("confidence", self.confidence, "[0.5, 1)")
 
     def run(self) -> RunConfig:
         """The greedy chain of `ttt_length` that stands beside the proxy."""
@@ -156,10 +139,8 @@ class DistributionConfig(PairConfig):
                 f"temperature={self.temperature} must be greater than 0: greedy output has no "
                 "distribution, and every run compares it with the baseline's."
             )
-        if not 0.0 < self.top_p <= 1.0:
-            raise UserError(f"top_p={self.top_p} must lie in (0, 1].")
-        if not 0.0 < self.level < 0.5:
-            raise UserError(f"level={self.level} must lie in (0, 0.5).")
+        within("top_p", self.top_p, "(0, 1]")
+        within("level", self.level, "(0, 0.5)")
         if self.top_k == 1:
             raise UserError("top_k=1 leaves nothing to chance; set top_k=2 or more.")
         if self.top_p == 1.0 and self.top_k**self.tokens > self.most_outputs:

@@ -14,7 +14,7 @@ from eagle_bench.config.drafter import DrafterConfig
 from eagle_bench.config.measure import MeasureConfig
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.tracker import TrackerConfig
-from eagle_bench.config.values import AUTO, DType, Output, Stop, at_least, check_device, check_seed
+from eagle_bench.config.values import AUTO, DType, Output, Stop, at_least, check_place, within
 from eagle_bench.errors import UserError
 
 
@@ -56,14 +56,10 @@ class RunConfig:
             raise UserError(f"repeats={self.repeats} must be a number of at least 1, or auto.")
         at_least("batch_size", self.batch_size, 1)
         at_least("top_k", self.top_k, 0)
-        check_seed(self.seed)
-        check_device(self.device)
-        if self.threads is not None:
-            at_least("threads", self.threads, 1)
+        check_place(self.seed, self.device, self.threads)
         if not (math.isfinite(self.temperature) and self.temperature >= 0.0):
             raise UserError(f"temperature={self.temperature} must be a number of at least 0.")
-        if not 0.0 < self.top_p <= 1.0:
-            raise UserError(f"top_p={self.top_p} must lie in (0, 1].")
+        within("top_p", self.top_p, "(0, 1]")
 
 
 RESULT_IRRELEVANT = ("tracker", "output", "output_dir", "resume", "strict")

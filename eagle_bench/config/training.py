@@ -8,7 +8,7 @@ from typing import ClassVar
 from omegaconf import MISSING
 
 from eagle_bench.config import training as t
-from eagle_bench.config.values import at_least, check_device, check_seed
+from eagle_bench.config.values import at_least, check_place, within
 from eagle_bench.errors import UserError
 
 MIN_LAYERS = 7
@@ -117,8 +117,7 @@ class TargetTrainingConfig(TrainingConfig):
                 f"training.num_kv_heads={self.num_kv_heads}: the copy circuit needs 2; use "
                 "training.copy_circuit=false."
             )
-        if not 0.0 <= self.copy_share < 1.0:
-            raise UserError(f"training.copy_share={self.copy_share} must lie in [0, 1).")
+        within("training.copy_share", self.copy_share, "[0, 1)")
 
 
 @dataclass
@@ -178,10 +177,7 @@ class TrainConfig:
     output_dir: str = "outputs/train"
 
     def __post_init__(self) -> None:
-        check_seed(self.seed)
-        check_device(self.device)
-        if self.threads is not None:
-            at_least("threads", self.threads, 1)
+        check_place(self.seed, self.device, self.threads)
 
 
 TRAININGS: dict[str, type[t.TrainingConfig]] = {

@@ -78,20 +78,29 @@ def at_least(name: str, value: float, low: float) -> None:
         raise UserError(f"{name}={value} must be at least {low}.")
 
 
+def within(name: str, value: float, interval: str) -> None:
+    """Raise `UserError` unless `value` lies in `interval`, as in `(0, 1]`."""
+    low, high = map(float, interval[1:-1].split(","))
+    above = value > low if interval[0] == "(" else value >= low
+    below = value < high if interval[-1] == ")" else value <= high
+    if not (above and below):
+        raise UserError(f"{name}={value} must lie in {interval}.")
+
+
 def check_resamples(name: str, resamples: int) -> None:
     """Raise `UserError` unless an interval of so many resamples is steady and fits into memory."""
-    if not LEAST_RESAMPLES <= resamples <= MOST_RESAMPLES:
-        raise UserError(f"{name}={resamples} must lie in [{LEAST_RESAMPLES}, {MOST_RESAMPLES}].")
+    within(name, resamples, f"[{LEAST_RESAMPLES}, {MOST_RESAMPLES}]")
 
 
-def check_seed(seed: int) -> None:
-    """Raise `UserError` unless every generator takes `seed`."""
+def check_place(seed: int, device: str, threads: int | None) -> None:
+    """Raise `UserError` unless every generator takes `seed`, and for what is no device's name.
+
+    Whether the device is there shows on loading.
+    """
     if not 0 <= seed <= MOST_SEED:
         raise UserError(f"seed={seed} must lie in [0, {MOST_SEED}].")
-
-
-def check_device(device: str) -> None:
-    """Raise `UserError` for what is no device's name; whether it is there shows on loading."""
+    if threads is not None:
+        at_least("threads", threads, 1)
     if _DEVICE.fullmatch(device) is None:
         raise UserError(f"device={device} is not usable here; use auto, cpu, cuda or cuda:N.")
 
