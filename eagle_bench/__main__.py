@@ -18,6 +18,7 @@ COMMANDS = {
     "proxy": "teacher-forced accuracy beside the acceptance of a real chain",
     "distribution": "is sampled output distributed as the target says?",
     "inspect": "what a head's folder holds, how it is read, whether it fits its target",
+    "export": "write a head in another format, or the pair as GGUF for llama.cpp",
     "rerun": "repeat a run from its own record, and compare",
     "collect": "any number of runs and sweeps as one table",
     "compare": "two runs or sweeps, paired, with intervals; a gate for CI",

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from eagle_bench.config.drafter import Eagle3Config
+from eagle_bench.config.words import read_words
 from eagle_bench.drafters.heads.checkpoint import open_checkpoint
 from eagle_bench.drafters.heads.load import read_head
 from eagle_bench.drafters.heads.report import LoadReport
@@ -73,17 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(arguments: Sequence[str]) -> dict[str, Any]:
     """The settings of a command line of `key=value` words."""
-    settings: dict[str, Any] = {}
-    for argument in arguments:
-        key, equals, text = argument.partition("=")
-        if not equals or key not in SETTINGS:
-            raise UserError(f"{argument!r} is no setting; known: {', '.join(SETTINGS)}, --json.")
-        value = text if SETTINGS[key] is str else yaml.safe_load(text)
-        if SETTINGS[key] is float and isinstance(value, int | str):
-            value = _number(value)
-        if not isinstance(value, SETTINGS[key]):
-            raise UserError(f"{argument!r} should be a {SETTINGS[key].__name__}.")
-        settings[key] = value
+    settings = read_words(arguments, SETTINGS, f"{', '.join(SETTINGS)}, --json")
     if not settings.get("drafter.path"):
         raise UserError("Give the head's folder: drafter.path=DIR.")
     return settings
@@ -172,14 +162,6 @@ def render(document: dict[str, Any]) -> Table:
     for warning in report.warnings:
         table.add_row("Warning", warning)
     return table
-
-
-def _number(text: int | str) -> float | str:
-    """YAML takes 1e6 for a word."""
-    try:
-        return float(text)
-    except ValueError:
-        return str(text)
 
 
 def _preflight(
