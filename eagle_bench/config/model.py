@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from omegaconf import MISSING
 
 from eagle_bench import assets
-from eagle_bench.config.values import Attention, Implementation
+from eagle_bench.config.values import Attention, Implementation, Packing
 from eagle_bench.errors import UserError
 
 
@@ -20,6 +20,7 @@ class ModelConfig:
     revision: str | None = None
     trust_remote_code: bool = False
     implementation: Implementation = Implementation.auto
+    packing: Packing = Packing.auto
     attention: Attention = Attention.sdpa
     device_map: str | None = None
     tensor_parallel: bool = False

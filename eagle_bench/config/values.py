@@ -42,6 +42,13 @@ class Implementation(Enum):
     transformers = "transformers"
 
 
+class Packing(Enum):
+    """`auto`: on a CPU the lean forward holds its weights packed too, where that is faster."""
+
+    auto = "auto"
+    off = "off"
+
+
 class Output(Enum):
     """What the terminal shows: progress and table, one JSON document last, or nothing."""
 

@@ -122,6 +122,7 @@ def _provenance(session: Session, prompts: PromptSet) -> dict[str, Any]:
             "name": spec.name,
             "architecture": spec.architecture,
             "implementation": spec.implementation,
+            "packed_from_rows": spec.packed_from_rows,
             "parameters": spec.parameters,
             "weight_bytes": spec.weight_bytes,
             "layers": spec.num_layers,

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from eagle_bench.models.attention import attend, attention_bias
 from eagle_bench.models.cache import KVCache, attention_state
+from eagle_bench.models.matrix import Matrix, rows_that_pay
 from eagle_bench.models.norm import Norm
 from eagle_bench.models.strides import with_own_strides
 from eagle_bench.models.target import Step, TargetSpec
@@ -28,15 +29,13 @@ ROPE_TYPES = ("default", "linear", "llama3", "yarn")
 @dataclass
 class _Layer:
     input_norm: Norm
-    qkv: Tensor
-    qkv_bias: Tensor | None
+    qkv: Matrix
     q_norm: Norm | None
     k_norm: Norm | None
-    o: Tensor
-    o_bias: Tensor | None
+    o: Matrix
     mlp_norm: Norm
-    gate_up: Tensor
-    down: Tensor
+    gate_up: Matrix
+    down: Matrix
 
 
 def fits(model: Any) -> bool:
@@ -59,7 +58,7 @@ def fits(model: Any) -> bool:
     )
 
 
-def _fuse(modules: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
+def _fuse(modules: list[nn.Linear]) -> Matrix:
     """One matrix for several projections of one input; the originals become views of it."""
     weight = torch.cat([module.weight.data for module in modules])
     biases = [module.bias.data for module in modules if module.bias is not None]
@@ -68,7 +67,7 @@ def _fuse(modules: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
         rows = module.weight.shape[0]
         module.weight.data = weight[start : start + rows]
         start += rows
-    return weight, torch.cat(biases) if biases else None
+    return Matrix(weight, torch.cat(biases) if biases else None)
 
 
 class LeanTarget:
@@ -88,12 +87,26 @@ class LeanTarget:
         self._layers = [_layer(layer, eps) for layer in model.model.layers]
         self._embedding: Tensor = model.model.embed_tokens.weight.data
         self._norm = Norm(model.model.norm.weight.data, eps)
-        self._head: Tensor = model.lm_head.weight.data
+        self._head = Matrix(model.lm_head.weight.data)
         self._cos, self._sin = self._rotary_table(spec.max_positions)
         self.set_aux_layers(spec.aux_layers)
 
     def set_aux_layers(self, layers: tuple[int, ...]) -> None:
         self.spec = replace(self.spec, aux_layers=tuple(layers))
+
+    def pack(self) -> None:
+        """Hold the weights packed as well, for the calls that are faster so on this machine."""
+        matrices = [
+            matrix
+            for layer in self._layers
+            for matrix in (layer.qkv, layer.o, layer.gate_up, layer.down)
+        ]
+        matrices.append(self._head)
+        from_rows = rows_that_pay(matrices)
+        if from_rows is not None:
+            for matrix in matrices:
+                matrix.pack(from_rows)
+        self.spec = replace(self.spec, packed_from_rows=from_rows)
 
     def _rotary_table(self, positions: int) -> tuple[Tensor, Tensor]:
         """cos and sign-folded sin `[positions, head_dim]`: x*cos + roll(x, d/2)*sin rotates."""
@@ -126,7 +139,7 @@ class LeanTarget:
             if features and index in self.spec.aux_layers:
                 taken[index] = x
             y = layer.input_norm(x)
-            qkv = F.linear(y, layer.qkv, layer.qkv_bias).view(batch, q, -1, dim)
+            qkv = layer.qkv(y).view(batch, q, -1, dim)
             qk, v = qkv[:, :, :rotated], qkv[:, :, rotated:]
             if layer.q_norm is not None and layer.k_norm is not None:
                 qk = torch.cat(
@@ -139,15 +152,15 @@ class LeanTarget:
             qk = torch.addcmul(qk * cos, qk.roll(dim // 2, -1), sin).transpose(1, 2)
             keys, values = cache.update(qk[:, heads:], v.transpose(1, 2), index)
             y = attend(qk[:, :heads], keys, values, bias, causal=causal)
-            x = x + F.linear(y, layer.o, layer.o_bias)
+            x = x + layer.o(y)
             y = layer.mlp_norm(x)
-            gate, up = F.linear(y, layer.gate_up).chunk(2, dim=-1)
-            x = x + F.linear(F.silu(gate) * up, layer.down)
+            gate, up = layer.gate_up(y).chunk(2, dim=-1)
+            x = x + layer.down(F.silu(gate) * up)
         cache.advance(q)
         wanted = self.spec.aux_layers if features else ()
         shown = x[:, -1:] if last_only and len(self._layers) + 1 not in wanted else x
         normed = self._norm(shown)
-        logits = F.linear(with_own_strides(normed[:, -1:]) if last_only else normed, self._head)
+        logits = self._head(with_own_strides(normed[:, -1:]) if last_only else normed)
         if not features:
             return Step(logits, None)
         taken |= {len(self._layers): x, len(self._layers) + 1: normed}
@@ -167,17 +180,13 @@ class LeanTarget:
 
 def _layer(module: Any, eps: float) -> _Layer:
     attention, mlp = module.self_attn, module.mlp
-    qkv, qkv_bias = _fuse([attention.q_proj, attention.k_proj, attention.v_proj])
-    gate_up, _ = _fuse([mlp.gate_proj, mlp.up_proj])
     return _Layer(
         input_norm=Norm(module.input_layernorm.weight.data, eps),
-        qkv=qkv,
-        qkv_bias=qkv_bias,
+        qkv=_fuse([attention.q_proj, attention.k_proj, attention.v_proj]),
         q_norm=Norm(attention.q_norm.weight.data, eps) if hasattr(attention, "q_norm") else None,
         k_norm=Norm(attention.k_norm.weight.data, eps) if hasattr(attention, "k_norm") else None,
-        o=attention.o_proj.weight.data,
-        o_bias=attention.o_proj.bias.data if attention.o_proj.bias is not None else None,
+        o=Matrix(attention.o_proj.weight.data, attention.o_proj.bias),
         mlp_norm=Norm(module.post_attention_layernorm.weight.data, eps),
-        gate_up=gate_up,
-        down=mlp.down_proj.weight.data,
+        gate_up=_fuse([mlp.gate_proj, mlp.up_proj]),
+        down=Matrix(mlp.down_proj.weight.data),
     )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from eagle_bench.config.model import ModelConfig
-from eagle_bench.config.values import DType, Implementation
+from eagle_bench.config.values import DType, Implementation, Packing
 from eagle_bench.errors import UserError
 from eagle_bench.models.checkpoint import WRAPPERS, check_exists, check_tensors
 from eagle_bench.models.family import attention_of, check_family, positions_of
@@ -151,10 +151,13 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
         if lean_wanted:
             raise UserError(f"model.implementation=lean does not fit {path}; use auto.")
         return generic
-    return _checked_lean(generic, lean_wanted)
+    lean = LeanTarget(model, tokenizer, spec)
+    if config.packing is Packing.auto:
+        lean.pack()
+    return _checked(lean, generic, lean_wanted)
 
 
-def _checked_lean(generic: TransformersTarget, required: bool) -> Target:
+def _checked(lean: LeanTarget, generic: TransformersTarget, required: bool) -> Target:
     """The lean forward if its logits equal transformers' on a text, else the generic.
 
     In float32 everywhere; in a coarser dtype at half of the positions, as there single ones (the
@@ -163,7 +166,6 @@ def _checked_lean(generic: TransformersTarget, required: bool) -> Target:
     spec = generic.spec
     ids = generic.tokenizer(PROBE)["input_ids"][: spec.max_positions] or [0]
     tokens = torch.tensor([ids], device=spec.device) % spec.vocab_size
-    lean = LeanTarget(generic.model, generic.tokenizer, spec)
     expected, actual = (read(target, tokens).logits.float() for target in (generic, lean))
     apart = (actual - expected).abs().amax(-1) / expected.abs().max()
     exact = spec.dtype is torch.float32

@@ -17,7 +17,8 @@ class TargetSpec:
 
     `aux_layers` are the boundaries whose state is a feature: the input of layer i, with
     `num_layers` the residual behind the last layer and `num_layers + 1` the same after the final
-    norm (which transformers shows as `hidden_states[num_layers]`). `remarks` are sentences that
+    norm (which transformers shows as `hidden_states[num_layers]`). `packed_from_rows`: calls of so
+    many rows and more multiply packed weights (None: no call does). `remarks` are sentences that
     a person should read.
     """
 
@@ -34,6 +35,7 @@ class TargetSpec:
     dtype: torch.dtype
     device: torch.device
     aux_layers: tuple[int, ...]
+    packed_from_rows: int | None = None
     remarks: tuple[str, ...] = ()
 
 

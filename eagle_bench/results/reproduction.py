@@ -13,7 +13,7 @@ from eagle_bench.results.flatten import flatten
 
 CIRCUMSTANCES = (
     "host python versions device threads cpu gpu cuda container git target.implementation "
-    "target.dtype checkpoints_sha256 dataset.sha256"
+    "target.packed_from_rows target.dtype checkpoints_sha256 dataset.sha256"
 ).split()
 """Parts of the provenance that can make a repeated run differ."""
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.training import Eagle3TrainingConfig, TrainConfig, check_positions
-from eagle_bench.config.values import DType
+from eagle_bench.config.values import DType, Packing
 from eagle_bench.drafters.heads.ttt import draftable, use_ttt_attention
 from eagle_bench.errors import UserError
 from eagle_bench.models.load import load_model
@@ -38,7 +38,7 @@ def train_on_answers(
         The target or the answers cannot be read, or do not belong together.
     """
     place = torch.device(device)
-    settings = ModelConfig(name="training", path=target_path)
+    settings = ModelConfig(name="training", path=target_path, packing=Packing.off)
     target: Any = load_model(settings, DType.float32, place, key="training.target")
     longest = max(phase.seq_len for phase in config.phases)
     folder = Path(run.output_dir)
