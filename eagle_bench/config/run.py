@@ -65,6 +65,6 @@ class RunConfig:
 RESULT_IRRELEVANT = ("tracker", "output", "output_dir", "resume", "strict")
 """Settings that do not change what is measured, so they are no part of a job's identity."""
 
-LATER: dict[str, Any] = {"model.packing": "auto"}
+LATER: dict[str, Any] = {"model.packing": "auto", "measure.remeasure": 2}
 """Settings that came when results were on disk already, as `group.name`, with their defaults. At
 its default such a setting is no part of a job's identity, so that an upgrade orphans no folder."""

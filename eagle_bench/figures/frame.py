@@ -20,6 +20,7 @@ def frame(rows: Sequence[GenerationRow]) -> pd.DataFrame:
     - `busy_s`, `decode_busy_s`: seconds of the device that the generation used. At
       `batch_size` 1 they are `wall_s` and `decode_s`; in a batch, where generations overlap,
       each has its share of the union of the arm's intervals within a repeat.
+    - `lost_s`: seconds of `wall_s` that others' work took (`figures.stalls`).
     - `later_tokens`, `later_calls`: tokens and target calls after the first.
     - `round_tokens`: accepted + 1, summed over rounds.
     - `emitted_tokens`: `round_tokens` without the overshoot.
@@ -37,6 +38,7 @@ def frame(rows: Sequence[GenerationRow]) -> pd.DataFrame:
             "new_tokens": [row.new_tokens for row in rows],
             "started_s": [row.started_s for row in rows],
             "wall_s": [row.wall_s for row in rows],
+            "lost_s": [row.lost_s for row in rows],
             "prefill_s": [row.prefill_s for row in rows],
             "decode_s": [row.decode_s for row in rows],
             "target_calls": [row.target_calls for row in rows],

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
+from eagle_bench.figures.disturbance import disturbed
 from eagle_bench.figures.machine_guards import (
     Guard,
     busy_machine,
@@ -57,7 +58,8 @@ def inspect_all(
         unequal_counts(summary["flagged_pairs"], summary["speedup"]["pairs"]),
         changed_output(summary["lossless"]),
         interval_crosses_one(summary["speedup"]["low"], summary["speedup"]["high"]),
-        busy_machine(provenance),
+        disturbed(summary["disturbance"]),
+        busy_machine(rows, provenance),
         narrow_affinity(provenance["threads"], provenance["cpu"]["affinity"]),
         throttled(provenance["clocks"]["before"], provenance["clocks"]["after"]),
     ]

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SPARE_CORES = 0.5
+from eagle_bench.machine.quiet import SPARE_CORES, leave_room
+from eagle_bench.records.rows import GenerationRow
+
 CLOCK_DROP = 0.1
 DRIFT_SIZE = 0.05
 THERMAL_BITS = 0x8 | 0x20 | 0x40 | 0x80
@@ -32,20 +34,34 @@ def narrow_affinity(threads: int, affinity: Sequence[int] | None) -> Guard:
     )
 
 
-def busy_machine(provenance: Mapping[str, Any]) -> Guard:
-    """Others' work on the cores or the GPU that the run needs slows the arms unequally."""
-    cores = provenance["cpu"]["cores"]
-    busy = provenance["load"]["busy_cores"]
-    gpu = provenance["gpu"]
-    processes = gpu["compute_processes"] if gpu else 0
-    idle = busy + provenance["threads"] <= cores + SPARE_CORES
+def busy_machine(rows: Sequence[GenerationRow], provenance: Mapping[str, Any]) -> Guard:
+    """Others' work on the cores or the GPU that the run needs slows the arms unequally.
+
+    Looked at before the run and, on average, while its generations ran.
+    """
+    cores, threads, gpu = provenance["cpu"]["cores"], provenance["threads"], provenance["gpu"]
+    allowed = len(provenance["cpu"]["affinity"] or range(cores))
+    started = provenance["load"]["busy_cores"]
+    during = _others_cores(rows)
+    processes = max(
+        gpu["compute_processes"] if gpu else 0, *(row.gpu_processes or 0 for row in rows)
+    )
     return Guard(
         "busy_machine",
-        idle and processes <= 1,
-        f"Other processes used {busy:.1f} of {cores} cores at the start of a run with "
-        f"{provenance['threads']} threads"
-        + (f", and {processes} processes held the GPU." if gpu else "."),
+        started + threads <= cores + SPARE_CORES
+        and leave_room(during, threads, allowed)
+        and processes <= 1,
+        f"Other processes used {started:.1f} of {cores} cores at the start of a run with "
+        f"{threads} threads, and {during:.1f} of {allowed} while its generations ran"
+        + (f"; {processes} processes held the GPU." if gpu else "."),
     )
+
+
+def _others_cores(rows: Sequence[GenerationRow]) -> float:
+    """Cores' worth of others' work on average over the generations' time."""
+    told = [(row.others_cores, row.wall_s) for row in rows if row.others_cores is not None]
+    seconds = sum(wall_s for _, wall_s in told)
+    return sum(cores * wall_s for cores, wall_s in told) / seconds if told else 0.0
 
 
 def throttled(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> Guard:

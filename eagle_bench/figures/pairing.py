@@ -12,17 +12,29 @@ import pandas as pd
 from eagle_bench.figures.statistics import (
     Floats,
     Sampling,
+    Statistic,
     cluster_interval,
     exp_of_mean,
     jackknife_error,
     minimum_detectable,
     prompts_needed,
     ratio_of_ratios,
+    widest,
 )
 from eagle_bench.records.generation import BASELINE
 
 PAIR = ["prompt_id", "turn"]
-SUMMED = ["new_tokens", "wall_s", "busy_s", "later_tokens", "decode_s", "decode_busy_s"]
+SUMMED = [
+    *("new_tokens", "wall_s", "busy_s", "lost_s"),
+    *("later_tokens", "decode_s", "decode_busy_s"),
+]
+
+
+STATISTICS: dict[str, Statistic] = {
+    "pooled": ratio_of_ratios,
+    "ratio_of_means": ratio_of_ratios,
+    "geomean": exp_of_mean,
+}
 
 
 @dataclass(frozen=True)
@@ -84,15 +96,11 @@ def speedup(pairs: Pairs, sampling: Sampling, target_ci: float | None = None) ->
 def _estimates(
     cells: pd.DataFrame, tokens: str, busy: str, latency: str, sampling: Sampling
 ) -> dict[str, Any]:
-    """Pooled by device time; per-prompt rates by what the prompt itself waited."""
+    """Pooled by device time; per-prompt rates by what the prompt itself waited.
+
+    Where others' work took time, each interval also covers the one without that time.
+    """
     cells = cells[(cells[f"{tokens}/s"] > 0) & (cells[f"{tokens}/b"] > 0)]
-    rate_s = cells[f"{tokens}/s"] / cells[f"{latency}/s"]
-    rate_b = cells[f"{tokens}/b"] / cells[f"{latency}/b"]
-    one = pd.Series(1.0, index=cells.index)
-    log_ratio = pd.Series(np.log(rate_s / rate_b), index=cells.index)
-    pooled = pooled_sums(cells, tokens, busy).to_numpy(np.float64)
-    means = _by_prompt(rate_s, one, rate_b, one)
-    logs = _by_prompt(log_ratio, one)
     figures: dict[str, Any] = {
         "pooled": None,
         "low": None,
@@ -105,26 +113,55 @@ def _estimates(
     }
     if cells.empty:
         return figures
-    figures["pooled"] = float(ratio_of_ratios(pooled.sum(axis=0)))
-    figures["ratio_of_means"] = float(ratio_of_ratios(means.sum(axis=0)))
-    figures["geomean"] = float(exp_of_mean(logs.sum(axis=0)))
-    interval = cluster_interval(pooled, ratio_of_ratios, sampling)
+    measured = _clusters(cells, tokens, busy, latency)
+    readings = [measured]
+    if cells[["lost_s/s", "lost_s/b"]].to_numpy().any():
+        readings.append(_clusters(_undisturbed(cells, busy, latency), tokens, busy, latency))
+    for name, statistic in STATISTICS.items():
+        figures[name] = float(statistic(measured[name].sum(axis=0)))
+    intervals = {
+        name: widest([cluster_interval(reading[name], statistic, sampling) for reading in readings])
+        for name, statistic in STATISTICS.items()
+    }
+    interval = intervals.pop("pooled")
     if interval is None:
         return figures
     figures["low"], figures["high"] = interval.low, interval.high
-    for name, clusters, statistic in (
-        ("ratio_of_means", means, ratio_of_ratios),
-        ("geomean", logs, exp_of_mean),
-    ):
-        bounds = cluster_interval(clusters, statistic, sampling)
+    for name, bounds in intervals.items():
         figures["intervals"][name] = [bounds.low, bounds.high] if bounds else None
     figures["relative_half_width"] = (interval.high - interval.low) / 2 / figures["pooled"]
+    pooled = measured["pooled"]
     log_error = jackknife_error(pooled, lambda sums: np.log(ratio_of_ratios(sums)))
     figures["minimum_detectable"] = minimum_detectable(log_error, len(pooled), sampling.confidence)
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in figures.items()
     }
+
+
+def _clusters(cells: pd.DataFrame, tokens: str, busy: str, latency: str) -> dict[str, Floats]:
+    """What each of `STATISTICS` is a function of: float[prompts, columns]."""
+    rate_s = cells[f"{tokens}/s"] / cells[f"{latency}/s"]
+    rate_b = cells[f"{tokens}/b"] / cells[f"{latency}/b"]
+    one = pd.Series(1.0, index=cells.index)
+    log_ratio = pd.Series(np.log(rate_s / rate_b), index=cells.index)
+    return {
+        "pooled": pooled_sums(cells, tokens, busy).to_numpy(np.float64),
+        "ratio_of_means": _by_prompt(rate_s, one, rate_b, one),
+        "geomean": _by_prompt(log_ratio, one),
+    }
+
+
+def _undisturbed(cells: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Seconds as they would be without those that others took."""
+    kept = {arm: 1 - cells[f"lost_s/{arm}"] / cells[f"wall_s/{arm}"] for arm in "sb"}
+    return cells.assign(
+        **{
+            f"{column}/{arm}": cells[f"{column}/{arm}"] * kept[arm]
+            for column in columns
+            for arm in kept
+        }
+    )
 
 
 def pooled_sums(

@@ -8,7 +8,7 @@ resample is one matrix product.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -126,6 +126,14 @@ def cluster_interval(
         bounds = np.clip(bounds, 0.0, 1.0)
     low, high = np.clip(bounds, *within)
     return Interval(float(low), float(high))
+
+
+def widest(intervals: Sequence[Interval | None]) -> Interval | None:
+    """The least interval that holds all of them; None where one is missing."""
+    known = [each for each in intervals if each is not None]
+    if len(known) < len(intervals):
+        return None
+    return Interval(min(each.low for each in known), max(each.high for each in known))
 
 
 @lru_cache(maxsize=4)

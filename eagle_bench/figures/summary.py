@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from eagle_bench.figures.acceptance import along, position_intervals, positions, round_table
+from eagle_bench.figures.disturbance import disturbance
 from eagle_bench.figures.frame import frame, methods
 from eagle_bench.figures.lossless import LosslessReport
 from eagle_bench.figures.pairing import pair, speedup
@@ -104,6 +105,7 @@ def summarise(
         "speedup": speedups[headline or NO_METHOD],
         "other_speedups": {name: speedups[name] for name in names[1:]},
         "lossless": _lossless(lossless or LosslessReport(()), confidence),
+        "disturbance": disturbance(rows),
         "flagged_pairs": sum(len(pairing.flagged) for pairing in pairings.values()),
         "categories": _categories(table, headline, sampling, drop) if headline else {},
         "guards": [],

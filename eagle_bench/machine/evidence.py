@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from eagle_bench.machine.gpu import Gpu, open_gpu
-from eagle_bench.machine.kernel import Counters, Kernel
+from eagle_bench.machine.kernel import Kernel
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Witness:
             cpu_s=after.cpu_s - before.cpu_s,
             involuntary_switches=after.involuntary_switches - before.involuntary_switches,
             waited_s=_gained(before.waited_s, after.waited_s),
-            others_cores=_others_cores(before, after),
+            others_cores=after.others_cores(before),
             steal_s=_gained(before.steal_s, after.steal_s),
             throttled_s=_gained(before.throttled_s, after.throttled_s),
             pressure_s=_gained(before.pressure_s, after.pressure_s),
@@ -78,11 +78,3 @@ class Witness:
 def _gained(before: float | None, after: float | None) -> float | None:
     """A sum over threads falls when one of them ends: that is no gain."""
     return None if before is None or after is None else max(0.0, after - before)
-
-
-def _others_cores(before: Counters, after: Counters) -> float | None:
-    busy_s = _gained(before.busy_s, after.busy_s)
-    if busy_s is None:
-        return None
-    others_s = busy_s - (after.cpu_s - before.cpu_s)
-    return max(0.0, others_s) / (after.now_s - before.now_s)

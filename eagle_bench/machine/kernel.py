@@ -46,6 +46,13 @@ class Counters:
     throttled_s: float | None
     pressure_s: float | None
 
+    def others_cores(self, earlier: Counters) -> float | None:
+        """Cores' worth of others' work since `earlier`."""
+        if self.busy_s is None or earlier.busy_s is None:
+            return None
+        others_s = self.busy_s - earlier.busy_s - (self.cpu_s - earlier.cpu_s)
+        return max(0.0, others_s) / (self.now_s - earlier.now_s)
+
 
 class Kernel:
     """Reads the counters; that takes about 0.1 ms, so never within a timed region."""

@@ -32,12 +32,14 @@ Report = Callable[[GenerationRow, list[RoundRow]], None]
 class Block:
     """Prompts that run together: one at batch size 1, else all of them.
 
-    `index` is its place among the blocks of its repeat.
+    `index` is its place among the blocks of its repeat; `take` counts how often it ran
+    before.
     """
 
     prompts: tuple[Prompt, ...]
     repeat: int
     index: int
+    take: int = 0
 
     @property
     def baseline_first(self) -> bool:
@@ -146,4 +148,5 @@ class Benchmark:
             repeat=block.repeat,
             batch_size=self.config.batch_size,
             order=int(block.baseline_first is (arm is self.speculative)),
+            take=block.take,
         )

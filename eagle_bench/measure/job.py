@@ -29,11 +29,13 @@ from eagle_bench.measure.memory import memory_parts
 from eagle_bench.measure.phases import breakdown, in_words
 from eagle_bench.measure.probe.preflight import ask_head
 from eagle_bench.measure.profile import write_trace
+from eagle_bench.measure.takes import Takes
 from eagle_bench.models.parallel import agreed
 from eagle_bench.records.attempts import Attempt, refuse_others
 from eagle_bench.records.generation import Arm
 from eagle_bench.records.identity import config_hash
 from eagle_bench.records.job import Job
+from eagle_bench.records.rowfiles import RETAKES
 from eagle_bench.records.rows import GenerationRow, RoundRow
 from eagle_bench.records.store import RunFolder
 
@@ -112,11 +114,12 @@ def _work(
     attempt = Attempt(config_hash(plain(config)), read, dict(provenance))
     earlier = store.begin(attempt)
     provenance["sessions"] = [dict(each.provenance) for each in earlier]
-    resumed = _measure(benchmark, store, watcher, provenance)
+    resumed, retakes = _measure(benchmark, store, watcher, provenance)
     provenance["clocks"]["after"] = clocks(str(setup.session.target.spec.device))
     provenance["loads"] = {"done": loader.loads - loads, "saved": loader.saved - saved}
     summary = _summary(setup, benchmark.speculative, store)
     summary["resumed_generations"] = resumed
+    summary["disturbance"]["retakes"] = retakes
     _look_closer(setup, store, watcher, summary)
     summary["guards"] = guards.check(store.read_rows(), summary, provenance)
     return store.finish(summary, plain(config), provenance)
@@ -124,35 +127,47 @@ def _work(
 
 def _measure(
     benchmark: Benchmark, store: RunFolder, watcher: Watcher, provenance: dict[str, Any]
-) -> int:
-    """Every block that the folder does not hold already; how many generations it held."""
+) -> tuple[int, int]:
+    """Every block that the folder does not hold already, and what others disturbed again.
+
+    Returns
+    -------
+    int, int
+        Generations that the folder held; takes that do not count.
+    """
     rows = store.read_rows()
     done = _finished(rows, benchmark)
-    kept = [row for row in rows if (row.prompt_id, row.repeat) in done]
-    measured = list(kept)
 
     def report(row: GenerationRow, rounds: list[RoundRow]) -> None:
         store.append_rounds(rounds)
         store.append(row)
-        measured.append(row)
-        watcher.advance(row)
+        if row.take == 0:
+            watcher.advance(row)
 
     provenance["energy"] = benchmark.energy.as_dict()
-    provenance["warm_up_runs"] = 0
+    takes = Takes(benchmark, store, report)
     for repeat in count():
-        blocks = [block for block in benchmark.blocks(repeat) if not _is_done(block, done)]
-        if blocks:
-            provenance["warm_up_runs"] = provenance["warm_up_runs"] or benchmark.warm_up()
-            watcher.start(2 * sum(len(block.prompts) for block in blocks), repeat)
-        for block in blocks:
-            benchmark.run(block, report)
-        decision = decide([row for row in measured if row.repeat <= repeat], benchmark.config)
+        blocks = benchmark.blocks(repeat)
+        new = [block for block in blocks if not _is_done(block, done)]
+        if new:
+            watcher.start(2 * sum(len(block.prompts) for block in new), repeat)
+        for block in new:
+            takes.run(block)
+        takes.finish_pass(blocks)
+        counted, others = takes.settled()
+        decision = decide([row for row in counted if row.repeat <= repeat], benchmark.config)
         if not agreed(float(decision.go_on)):
             break
+    store.settle(counted, others)
+    provenance["warm_up_runs"] = takes.warm_up_runs
     provenance["repeats"] = decision.as_dict()
     if benchmark.config.repeats == AUTO:
         watcher.say(f"repeats=auto: {decision.reason}.")
-    return len(kept)
+    again = len({(row.prompt_id, row.repeat, row.take) for row in others})
+    if again:
+        watcher.say(f"others' work disturbed {again} takes: measured again, kept in {RETAKES}.")
+    kept = sum((row.prompt_id, row.repeat) in done for row in rows)
+    return kept, again
 
 
 def _finished(rows: list[GenerationRow], benchmark: Benchmark) -> set[tuple[str, int]]:

@@ -17,11 +17,22 @@ GENERATIONS = "generations.jsonl"
 GENERATIONS_PARQUET = "generations.parquet"
 ROUNDS = "rounds.jsonl"
 ROUNDS_PARQUET = "rounds.parquet"
+RETAKES = "retakes.jsonl"
+RETAKEN_ROUNDS_PARQUET = "retaken_rounds.parquet"
 PHASES_PARQUET = "phases.parquet"
 PHASE_PREFIX = "phases_s."
 NULLABLE = {
     **dict.fromkeys(
-        ("energy_j", "cpu_s", "waited_s", "others_cores", "steal_s", "throttled_s", "pressure_s"),
+        (
+            "energy_j",
+            "cpu_s",
+            "waited_s",
+            "others_cores",
+            "steal_s",
+            "throttled_s",
+            "pressure_s",
+            "stalled_s",
+        ),
         "float64",
     ),
     **dict.fromkeys(
@@ -39,16 +50,17 @@ NULLABLE = {
 
 Row = TypeVar("Row", GenerationRow, RoundRow)
 GenerationKey = tuple[str, int, str, int]
+TakeKey = tuple[str, int, str, int, int]
 
 
-def generation_key(row: GenerationRow) -> GenerationKey:
+def generation_key(row: GenerationRow | RoundRow) -> GenerationKey:
     """Name one generation: prompt, turn, arm, repeat."""
     return row.prompt_id, row.turn, row.arm, row.repeat
 
 
-def round_key(row: RoundRow) -> tuple[str, int, str, int, int]:
-    """Name one round: its generation's key and its index."""
-    return row.prompt_id, row.turn, row.arm, row.repeat, row.round
+def take_key(row: GenerationRow | RoundRow) -> TakeKey:
+    """Name one take of a generation: the generation's key and the take's number."""
+    return row.prompt_id, row.turn, row.arm, row.repeat, row.take
 
 
 def read_generations(folder: Path) -> tuple[list[GenerationRow], list[str]]:
@@ -66,12 +78,36 @@ def read_generations(folder: Path) -> tuple[list[GenerationRow], list[str]]:
     return list({generation_key(row): row for row in rows}.values()), faults
 
 
+def read_retakes(folder: Path) -> list[GenerationRow]:
+    """Read the takes that do not count; while a run goes on, all but the first ones."""
+    rows, _ = _read(folder / RETAKES, GenerationRow)
+    return list({take_key(row): row for row in rows}.values())
+
+
 def read_rounds(folder: Path) -> tuple[list[RoundRow], list[str]]:
     """Read the round rows of a running, interrupted or finished run, as `read_generations`."""
-    if (folder / ROUNDS).exists():
-        rows, faults = _read(folder / ROUNDS, RoundRow)
-        return list({round_key(row): row for row in rows}.values()), faults
-    path = folder / ROUNDS_PARQUET
+    if not (folder / ROUNDS).exists():
+        return _read_rounds_parquet(folder / ROUNDS_PARQUET)
+    rows, faults = _logged_rounds(folder)
+    takes = {generation_key(row): row.take for row in read_generations(folder)[0]}
+    return [row for row in rows if row.take == takes.get(generation_key(row), 0)], faults
+
+
+def read_retaken_rounds(folder: Path) -> list[RoundRow]:
+    """Read the rounds of the takes that `read_retakes` gives."""
+    if not (folder / ROUNDS).exists():
+        return _read_rounds_parquet(folder / RETAKEN_ROUNDS_PARQUET)[0]
+    retaken = {take_key(row) for row in read_retakes(folder)}
+    return [row for row in _logged_rounds(folder)[0] if take_key(row) in retaken]
+
+
+def _logged_rounds(folder: Path) -> tuple[list[RoundRow], list[str]]:
+    """The rounds of every take, each once, while a run goes on."""
+    rows, faults = _read(folder / ROUNDS, RoundRow)
+    return list({(take_key(row), row.round): row for row in rows}.values()), faults
+
+
+def _read_rounds_parquet(path: Path) -> tuple[list[RoundRow], list[str]]:
     if not path.exists():
         return [], []
     try:

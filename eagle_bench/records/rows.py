@@ -19,6 +19,7 @@ class Trial:
     repeat: int
     batch_size: int = 1
     order: int = 0
+    take: int = 0
 
 
 @dataclass
@@ -26,8 +27,12 @@ class GenerationRow:
     """One prompt (and turn) x arm x repeat. Times in seconds, counts in tokens or calls.
 
     `order` is 0 for the arm that ran first on the prompt, 1 for the other; `started_s` is on
-    the process's own clock. What follows `started_s` is the `Evidence` of others' work, of the
-    whole batch where several ran at once; None where the machine does not tell.
+    the process's own clock. From `cpu_s` to `gpu_processes` stands the `Evidence` of others' work,
+    of the whole batch where several ran at once; None where the machine does not tell.
+
+    `stalled_s`, `disturbed` and `culprit` are `figures.stalls`' judgement of the rounds when the
+    job ended. A pair that was measured again has several takes, numbered from 0; which one counts
+    is `figures.takes`' choice.
     """
 
     prompt_id: str
@@ -67,6 +72,15 @@ class GenerationRow:
     gpu_power_state: int | None = None
     gpu_throttle_mask: int | None = None
     gpu_processes: int | None = None
+    stalled_s: float | None = None
+    disturbed: bool = False
+    culprit: str | None = None
+    take: int = 0
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds lost to others' work; an arm's own stalls are no loss."""
+        return (self.stalled_s or 0.0) if self.disturbed else 0.0
 
     @classmethod
     def of(cls, generation: Generation, trial: Trial, peak_bytes: int, **readings: Any) -> Self:
@@ -125,6 +139,7 @@ class RoundRow:
     accepted: int
     phases_s: dict[str, float] = field(default_factory=dict)
     seconds: float | None = None
+    take: int = 0
 
 
 def round_rows(generation: Generation, trial: Trial) -> list[RoundRow]:
@@ -143,6 +158,7 @@ def round_rows(generation: Generation, trial: Trial) -> list[RoundRow]:
             accepted=each.accepted,
             phases_s=each.phases_s,
             seconds=seconds,
+            take=trial.take,
         )
         for index, (each, seconds) in enumerate(
             zip(generation.rounds, generation.round_seconds, strict=True)

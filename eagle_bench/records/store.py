@@ -30,10 +30,14 @@ from eagle_bench.records.rowfiles import (
     GENERATIONS,
     GENERATIONS_PARQUET,
     PHASES_PARQUET,
+    RETAKEN_ROUNDS_PARQUET,
+    RETAKES,
     ROUNDS,
     ROUNDS_PARQUET,
     generations_frame,
     read_generations,
+    read_retaken_rounds,
+    read_retakes,
     read_rounds,
     rounds_frame,
     write_parquet,
@@ -71,6 +75,7 @@ class RunFolder:
         self._lock = FolderLock(self.path)
         self._generations = JsonLines(self.path / GENERATIONS)
         self._rounds: JsonLines | None = None
+        self._retakes: JsonLines | None = None
 
     def begin(self, attempt: Attempt) -> list[Attempt]:
         """Note that this process measures here; who measured the rows that are here already.
@@ -93,7 +98,24 @@ class RunFolder:
 
     def append(self, row: GenerationRow) -> None:
         """Put one finished generation on the disk. Append its rounds first."""
-        self._generations.append([asdict(row)])
+        if row.take == 0:
+            self._generations.append([asdict(row)])
+            return
+        if self._retakes is None:
+            self._retakes = JsonLines(self.path / RETAKES)
+        self._retakes.append([asdict(row)])
+
+    def settle(self, counting: Sequence[GenerationRow], others: Sequence[GenerationRow]) -> None:
+        """Let `counting` be the job's rows and `others` its retakes; none is lost on the way."""
+        self._generations.close()
+        if self._retakes is not None:
+            self._retakes.close()
+            self._retakes = None
+        if others:
+            _write_rows([*others, *counting], self.path / RETAKES)
+        _write_rows(counting, self.path / GENERATIONS)
+        if others:
+            _write_rows(others, self.path / RETAKES)
 
     def append_rounds(self, rows: Sequence[RoundRow]) -> None:
         """Put the rounds of one generation on the disk."""
@@ -116,6 +138,10 @@ class RunFolder:
     def read_rounds(self) -> list[RoundRow]:
         """The rounds of all generations, each once."""
         return read_rounds(self.path)[0]
+
+    def read_retakes(self) -> tuple[list[GenerationRow], list[RoundRow]]:
+        """The takes that do not count, and their rounds; before `settle` all but the first."""
+        return read_retakes(self.path), read_retaken_rounds(self.path)
 
     def complete_result(self, config_hash: str) -> Job | None:
         """The complete result of the job with this identity, None when it is still to be made.
@@ -162,9 +188,13 @@ class RunFolder:
             config_hash=config_hash(config),
         )
         rows = self.read_rows()
-        self._rewrite_generations(rows)
+        self._generations.close()
+        _write_rows(rows, self.path / GENERATIONS)
         write_parquet(generations_frame(rows), self.path / GENERATIONS_PARQUET)
         write_parquet(rounds_frame(self.read_rounds()), self.path / ROUNDS_PARQUET)
+        retakes, rounds = self.read_retakes()
+        if retakes:
+            write_parquet(rounds_frame(rounds), self.path / RETAKEN_ROUNDS_PARQUET)
         self._write_result(job)
         self._drop_rounds_log()
         return job
@@ -187,6 +217,8 @@ class RunFolder:
         self._generations.close()
         if self._rounds is not None:
             self._rounds.close()
+        if self._retakes is not None:
+            self._retakes.close()
         self._lock.release()
 
     def __enter__(self) -> Self:
@@ -213,16 +245,15 @@ class RunFolder:
         text = json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False)
         write_text(self.path / RESULT_FILE, text + "\n")
 
-    def _rewrite_generations(self, rows: Sequence[GenerationRow]) -> None:
-        self._generations.close()
-        lines = "".join(json.dumps(asdict(row)) + "\n" for row in rows)
-        write_text(self.path / GENERATIONS, lines)
-
     def _drop_rounds_log(self) -> None:
         if self._rounds is not None:
             self._rounds.close()
             self._rounds = None
         (self.path / ROUNDS).unlink(missing_ok=True)
+
+
+def _write_rows(rows: Sequence[GenerationRow], path: Path) -> None:
+    write_text(path, "".join(json.dumps(asdict(row)) + "\n" for row in rows))
 
 
 def _plain(value: Any) -> Any:

@@ -323,3 +323,28 @@ def test_acceptance_along_output_and_context_in_doubling_bins(baseline, chain):
     assert (first["first"], first["last"], first["rounds"], first["tau"]) == (0, 31, 7, 5.0)
     assert (second["first"], second["last"], second["rounds"], second["tau"]) == (32, 63, 1, 1.0)
     assert [(b["first"], b["rounds"]) for b in arm["acceptance_by_context"]] == [(0, 1), (64, 7)]
+
+
+def test_an_interval_also_covers_the_figure_without_the_seconds_that_others_took(baseline, chain):
+    """A third of one baseline generation was others': the figures are as measured, to the digit."""
+    rows = []
+    for index in range(6):
+        spec = chain(str(index), [4, 3, 2, 4, 3 + index % 2])
+        rows += [baseline(str(index), spec.new_tokens), spec]
+    clean = figures(rows)["speedup"]
+    for row in rows[0], rows[2]:
+        row.wall_s *= 1.5
+        row.decode_s = row.wall_s - row.prefill_s
+    measured = figures(rows)["speedup"]
+    for row in rows[0], rows[2]:
+        row.stalled_s, row.culprit = row.wall_s / 3, "steal"
+    assert figures(rows)["speedup"] == measured
+    for row in rows[0], rows[2]:
+        row.disturbed = True
+    told = figures(rows)["speedup"]
+    names = ("pooled", "ratio_of_means", "geomean")
+    assert {name: told[name] for name in names} == {name: measured[name] for name in names}
+    for part in (told, told["decode"]):
+        assert part["low"] < part["pooled"] < part["high"]
+    assert told["low"] == pytest.approx(min(clean["low"], measured["low"]))
+    assert told["high"] == pytest.approx(max(clean["high"], measured["high"]))

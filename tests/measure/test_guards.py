@@ -92,6 +92,14 @@ def test_graded_ties_are_accepted(rows):
     assert check(rows, summary, CLEAN) == []
 
 
+def test_neighbours_that_come_after_the_start(rows):
+    """Two threads on four cores: 2.4 of others leave room, 2.6 do not."""
+    for cores, names in ((2.4, set()), (2.6, {"busy_machine"})):
+        for row in rows:
+            row.others_cores = cores if row.arm == "chain" else None
+        assert violated(rows, machine("cpu", "affinity", value=[0, 1, 2, 3])) == names
+
+
 def test_eos(rows):
     for row in rows[:8]:
         row.stop_reason = "eos"

@@ -47,6 +47,29 @@ def test_rows_come_back_as_they_were_written(tmp_path, simulation):
         assert run.read_rounds() == rounds
 
 
+def test_the_take_that_counts_is_the_row_and_the_others_stand_beside(tmp_path, simulation):
+    rows, rounds = simulation(prompts=2).rows()
+    again = [replace(row, take=1, wall_s=9.0) for row in rows[:2]]
+    again_rounds = [replace(row, take=1) for row in rounds if row.prompt_id == rows[0].prompt_id]
+    with RunFolder(tmp_path) as run:
+        run.append_rounds([*rounds, *again_rounds])
+        for row in [*rows, *again]:
+            run.append(row)
+        assert run.read_rows() == rows
+        assert run.read_rounds() == rounds
+        assert run.read_retakes() == (again, again_rounds)
+        run.settle([*again, *rows[2:]], rows[:2])
+        assert run.read_rows() == [*again, *rows[2:]]
+    with RunFolder(tmp_path) as run:
+        assert sorted(row.take for row in run.read_rounds()) == sorted(
+            row.take for row in [*again_rounds, *rounds[len(again_rounds) :]]
+        )
+        run.finish(simulation().summary(), {}, {})
+        assert run.read_retakes()[0] == rows[:2]
+        assert {row.take for row in run.read_retakes()[1]} == {0}
+        assert len(run.read_rounds()) == len(rounds)
+
+
 def test_sigkill_loses_no_finished_row(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
