@@ -1,0 +1,40 @@
+"""What verification counted in one generation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of one generation.
+
+    Attributes
+    ----------
+    rounds, plain : int
+        Target calls after the prefill that verified drafts, and that had none to verify.
+    drafted, accepted : int
+        Draft tokens.
+    per_position : tuple of int
+        Rounds in which the draft in that position was accepted.
+    """
+
+    rounds: int
+    drafted: int
+    accepted: int
+    plain: int
+    per_position: tuple[int, ...]
+
+    @property
+    def tau(self) -> float | None:
+        """Tokens per verification round; None without one."""
+        return 1 + self.accepted / self.rounds if self.rounds else None
+
+    @property
+    def target_calls(self) -> int:
+        """Calls of the target, its prefill taken as one."""
+        return 1 + self.rounds + self.plain
+
+    def emitted(self) -> int:
+        """Tokens before any is cut: prefill's, one of each call, and what was accepted."""
+        return self.target_calls + self.accepted
