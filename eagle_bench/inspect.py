@@ -12,18 +12,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from eagle_bench.config.drafter import Eagle3Config
+from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.words import read_words
 from eagle_bench.drafters.heads.checkpoint import open_checkpoint
 from eagle_bench.drafters.heads.load import read_head
 from eagle_bench.drafters.heads.report import LoadReport
 from eagle_bench.errors import UserError, in_a_sentence
+from eagle_bench.models.load import target_shape
 
 CHOICES = (
     "vocab_mapping",
@@ -45,15 +46,6 @@ SETTINGS = {
     "model.path": str,
     "model.trust_remote_code": bool,
 }
-
-
-@dataclass(frozen=True)
-class ModelShape:
-    """The target's sizes, from its `config.json` alone."""
-
-    hidden_size: int
-    vocab_size: int
-    num_layers: int
 
 
 @in_a_sentence
@@ -82,7 +74,7 @@ def parse(arguments: Sequence[str]) -> dict[str, Any]:
 def inspect(settings: dict[str, Any]) -> dict[str, Any]:
     """The loader's report, with `model`, `fits` (null without a model), `misfit`, `preflight`."""
     path = settings.get("model.path")
-    shape = _shape(path, settings.get("model.trust_remote_code", False)) if path else None
+    shape = target_shape(_model(settings)) if path else None
     choices: dict[str, Any] = {name: settings.get(f"drafter.{name}") for name in CHOICES}
     drafter = Eagle3Config(name="eagle3", path=settings["drafter.path"], **choices)
     checkpoint = open_checkpoint(settings["drafter.path"])
@@ -164,12 +156,16 @@ def render(document: dict[str, Any]) -> Table:
     return table
 
 
+def _model(settings: dict[str, Any]) -> ModelConfig:
+    trusted = settings.get("model.trust_remote_code", False)
+    return ModelConfig("local", settings["model.path"], trust_remote_code=trusted)
+
+
 def _preflight(
     settings: dict[str, Any], drafter: Eagle3Config
 ) -> tuple[LoadReport, dict[str, Any]]:
     """The head beside the loaded target, and what it says itself on the embedded prompts."""
     from eagle_bench.config.dataset import DatasetConfig
-    from eagle_bench.config.model import ModelConfig
     from eagle_bench.config.values import DType
     from eagle_bench.data.chat import chat_format, opening
     from eagle_bench.data.loader import load_prompts
@@ -177,29 +173,12 @@ def _preflight(
     from eagle_bench.measure.probe.preflight import PROMPTS, preflight
     from eagle_bench.models.load import load_target, resolve_device
 
-    model = ModelConfig(
-        name="local",
-        path=settings["model.path"],
-        trust_remote_code=settings.get("model.trust_remote_code", False),
-    )
-    target = load_target(model, DType.auto, resolve_device("auto"))
+    target = load_target(_model(settings), DType.auto, resolve_device("auto"))
     loaded = load_eagle_head(drafter, target)
-    chat = chat_format(target.tokenizer, "auto", None)
+    chat = chat_format(target.tokenizer, "auto" if target.tokenizer.chat_template else "none", None)
     prompts = load_prompts(DatasetConfig(name="embedded"), PROMPTS, 0).prompts
     encoded = [chat.encode(opening(prompt)) for prompt in prompts]
     return loaded.report, preflight(loaded.head, target, encoded).plain()
-
-
-def _shape(path: str, trust_remote_code: bool) -> ModelShape:
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise UserError(f"model.path={path} holds no readable config.json: {first}") from error
-    text = config.get_text_config()
-    return ModelShape(text.hidden_size, text.vocab_size, text.num_hidden_layers)
 
 
 if __name__ == "__main__":

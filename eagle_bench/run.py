@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -19,26 +20,31 @@ from eagle_bench.errors import RunFailure
 from eagle_bench.launch.command import hydra_command
 from eagle_bench.launch.sweep import SWEEP, Say
 from eagle_bench.records.job import Job
+from eagle_bench.results.progress import ProgressBar
 
 
 def job(config: RunConfig) -> None:
     """One job of a run or a multirun, in the folder that Hydra made for it."""
-    from eagle_bench.engines.session import SHARED
-    from eagle_bench.measure.job import run_job
-    from eagle_bench.results.progress import ProgressBar
-    from eagle_bench.results.show import show_job
-    from eagle_bench.results.trackers.build import make_tracker
-
+    began_s = time.monotonic()
     hydra = HydraConfig.get()
     alone = hydra.mode is RunMode.RUN
     folder = Path(hydra.runtime.output_dir)
     group = folder.name if alone else Path(hydra.sweep.dir).name
     bar = ProgressBar(quiet=config.output is Output.quiet)
+    bar.say(f"run: {folder}" if alone else f"{SWEEP.place(hydra.job.num)}: {folder.name}")
+    with bar.phase("importing the libraries"):
+        from eagle_bench.engines.session import SHARED
+        from eagle_bench.measure.job import run_job
+        from eagle_bench.results.show import show_job
+        from eagle_bench.results.trackers.build import make_tracker
+
     tracker = make_tracker(config.tracker, folder, bar.say)
     try:
         result = run_job(config, folder, SHARED, bar)
     finally:
         bar.stop()
+    if not result.found:
+        SWEEP.measured_s.append(time.monotonic() - began_s)
     show_job(result, config.output, tracker, group, bar.say, alone=alone)
     if config.strict:
         _refuse_suspect(result)

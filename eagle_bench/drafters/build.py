@@ -118,6 +118,21 @@ def build_drafter(
     raise AssertionError(f"no drafter is built from {type(config).__name__}")
 
 
+def check_head(config: DrafterConfig, model: ModelConfig) -> None:
+    """Refuse an EAGLE head that does not fit the target's config, before that target loads.
+
+    Raises
+    ------
+    UserError
+        No such head or target, or they do not fit.
+    """
+    if isinstance(config, Eagle3Config):
+        from eagle_bench.drafters.heads.load import load_head
+        from eagle_bench.models.load import target_shape
+
+        load_head(config, target_shape(model))
+
+
 def load_eagle_head(config: Eagle3Config, target: Target) -> LoadedHead:
     """The head ready to run beside `target`, which is told what features it reads.
 

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import plain
 from eagle_bench.data.chat import ChatFormat, chat_format, template_file
-from eagle_bench.drafters.build import BuiltDrafter, build_drafter
+from eagle_bench.drafters.build import BuiltDrafter, build_drafter, check_head
 from eagle_bench.errors import UserError
-from eagle_bench.machine.checkpoints import fingerprint, on_disk
+from eagle_bench.machine.checkpoints import fingerprint, in_words, on_disk
 from eagle_bench.models.load import load_target, resolve_device
 from eagle_bench.models.target import Target
+
+Kept = TypeVar("Kept")
+Phase = Callable[[str], AbstractContextManager[None]]
+"""Tells a person what begins, and how long it took."""
+
+
+def unheard(what: str) -> AbstractContextManager[None]:
+    """The phase of a job that nobody watches."""
+    return nullcontext()
 
 
 @dataclass
@@ -64,8 +76,8 @@ class Loader:
     saved: int = 0
     _kept: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
-    def session(self, config: RunConfig) -> Session:
-        """Everything `config` needs.
+    def session(self, config: RunConfig, phase: Phase = unheard) -> Session:
+        """Everything `config` needs; each step that takes time is a `phase`.
 
         Raises
         ------
@@ -75,36 +87,50 @@ class Loader:
         device = resolve_device(config.device)
         torch.set_num_threads(config.threads or default_threads())
         settings = plain(config)
+        found = self._on_disk(config)
+        loads = self.loads
         target_key = str([settings["model"], config.dtype, str(device)])
-        target: Target = self._keep(
-            "target",
-            target_key,
-            lambda: load_target(config.model, config.dtype, device),
-        )
+        name = config.model.name
+
+        def target_anew() -> Target:
+            check_head(config.drafter, config.model)
+            with phase(f"loading the target {name}, {in_words(found['target'])}"):
+                return load_target(config.model, config.dtype, device)
+
+        target = self._keep("target", target_key, target_anew)
         drafter_key = str([target_key, settings["drafter"]])
-        drafter: BuiltDrafter = self._keep(
-            "drafter",
-            drafter_key,
-            lambda: build_drafter(config.drafter, config.decoding, target, config.dtype),
-        )
+
+        def drafter_anew() -> BuiltDrafter:
+            sizes = [in_words(found[role]) for role in config.drafter.checkpoints()]
+            with phase(", ".join([f"loading the drafter {config.drafter.name}", *sizes])):
+                return build_drafter(config.drafter, config.decoding, target, config.dtype)
+
+        drafter = self._keep("drafter", drafter_key, drafter_anew)
         chat = chat_format(target.tokenizer, config.chat_template, config.dataset.enable_thinking)
-        return Session(target, drafter, chat, self.fingerprints(config))
+        with phase("hashing the checkpoints") if self.loads > loads else nullcontext():
+            checkpoints = self.fingerprints(config)
+        return Session(target, drafter, chat, checkpoints)
 
     def fingerprints(self, config: RunConfig) -> dict[str, str]:
         """SHA-256 of what `config` names on this machine's disk, by role; loads nothing."""
-        target = config.model.checkpoint()
-        found = {"target": target and on_disk(target, config.model.revision)}
-        found |= {role: on_disk(path) for role, path in config.drafter.checkpoints().items()}
-        found["chat template"] = template_file(config.chat_template)
+        found = self._on_disk(config)
         return {role: fingerprint(path) for role, path in found.items() if path is not None}
 
-    def _keep(self, role: str, key: str, load: Any) -> Any:
+    def _on_disk(self, config: RunConfig) -> dict[str, Path | None]:
+        """What `config` names, by role; None for what is not on this machine's disk."""
+        target = config.model.checkpoint()
+        found = {"target": on_disk(target, config.model.revision) if target else None}
+        found |= {role: on_disk(path) for role, path in config.drafter.checkpoints().items()}
+        return found | {"chat template": template_file(config.chat_template)}
+
+    def _keep(self, role: str, key: str, load: Callable[[], Kept]) -> Kept:
         if role in self._kept and self._kept[role][0] == key:
-            self.saved += role in ("target", "drafter")
-            return self._kept[role][1]
+            self.saved += 1
+            kept: Kept = self._kept[role][1]
+            return kept
         self._kept.pop(role, None)
         value = load()
-        self.loads += role in ("target", "drafter")
+        self.loads += 1
         self._kept[role] = (key, value)
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -20,6 +21,10 @@ class Listener(Protocol):
     """Hears what a person should know."""
 
     def say(self, line: str) -> None: ...
+
+    def phase(self, what: str) -> AbstractContextManager[None]:
+        """Tells that `what` begins, and how long it took."""
+        ...
 
 
 @dataclass
@@ -59,7 +64,7 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
         Something that the user can mend.
     """
     check_combination(config)
-    session = loader.session(config)
+    session = loader.session(config, listener.phase)
     _check_depth(config, session)
     for remark in session.target.spec.remarks:
         listener.say(remark)
@@ -67,7 +72,8 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
     if other is not None:
         listener.say(other)
     if config.dataset.skip_long:
-        prompts = _fitting(prompts, session, config.gen_len)
+        with listener.phase(f"encoding {len(prompts.prompts)} prompts, to leave long ones out"):
+            prompts = _fitting(prompts, session, config.gen_len)
     for reason, count in prompts.skipped.items():
         total = count + len(prompts.prompts)
         listener.say(f"{count} of {total} prompts left out: {reason}")

@@ -41,19 +41,26 @@ def busy_machine(rows: Sequence[GenerationRow], provenance: Mapping[str, Any]) -
     """
     cores, threads, gpu = provenance["cpu"]["cores"], provenance["threads"], provenance["gpu"]
     allowed = len(provenance["cpu"]["affinity"] or range(cores))
-    started = provenance["load"]["busy_cores"]
+    room, started = room_at_start(provenance)
     during = _others_cores(rows)
     processes = max(
         gpu["compute_processes"] if gpu else 0, *(row.gpu_processes or 0 for row in rows)
     )
     return Guard(
         "busy_machine",
-        started + threads <= cores + SPARE_CORES
-        and leave_room(during, threads, allowed)
-        and processes <= 1,
-        f"Other processes used {started:.1f} of {cores} cores at the start of a run with "
-        f"{threads} threads, and {during:.1f} of {allowed} while its generations ran"
+        room and leave_room(during, threads, allowed) and processes <= 1,
+        f"{started}, and {during:.1f} of {allowed} while its generations ran"
         + (f"; {processes} processes held the GPU." if gpu else "."),
+    )
+
+
+def room_at_start(provenance: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether others left the run the cores that it needs as it began, and what they used."""
+    cores, threads = provenance["cpu"]["cores"], provenance["threads"]
+    started = provenance["load"]["busy_cores"]
+    return started + threads <= cores + SPARE_CORES, (
+        f"Other processes used {started:.1f} of {cores} cores at the start of a run with "
+        f"{threads} threads"
     )
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,36 @@ from eagle_bench.launch.secrets import MULTIRUN, hide_secrets
 from eagle_bench.records.job import RESULT_FILE
 from eagle_bench.records.lock import FolderBusy
 from eagle_bench.records.plan import PLAN, write_plan
+from eagle_bench.results.progress import duration
 
 
 @dataclass
 class Sweep:
-    """The multirun of this process; nothing for a single run."""
+    """The multirun of this process; nothing for a single run.
+
+    Attributes
+    ----------
+    jobs : int
+        How many there are; 0 where that is not known beforehand.
+    measured_s : list[float]
+        What each job took that was not found finished.
+    """
 
     folder: Path | None = None
     output: Output = Output.table
     tracker: TrackerConfig | None = None
+    jobs: int = 0
+    measured_s: list[float] = field(default_factory=list)
+
+    def place(self, number: int) -> str:
+        """Which of the sweep's jobs the `number`-th is, and how long it and the rest will take."""
+        if not self.jobs:
+            return f"job {number + 1}"
+        told = f"job {number + 1} of {self.jobs}"
+        if not self.measured_s:
+            return told
+        left_s = (self.jobs - number) * sum(self.measured_s) / len(self.measured_s)
+        return f"{told}, about {duration(left_s)} left"
 
     def say(self, line: str) -> None:
         """One line on stderr."""
@@ -78,7 +99,9 @@ class SweepCallback(Callback):
             assert isinstance(tracker, TrackerConfig)
             SWEEP.folder = Path(config.hydra.sweep.dir)
             SWEEP.output, SWEEP.tracker = config.output, tracker
-            write_plan(SWEEP.folder, planned_jobs(config))
+            jobs = planned_jobs(config)
+            SWEEP.jobs = len(jobs)
+            write_plan(SWEEP.folder, jobs)
 
 
 def forget_plan() -> None:

@@ -28,6 +28,20 @@ def on_disk(path: str | Path, revision: str | None = None) -> Path | None:
     return Path(config).parent if isinstance(config, str) else None
 
 
+def in_words(path: str | Path | None) -> str:
+    """The size of a checkpoint, as in `1.6 GB`; what is not on this machine is to be fetched."""
+    if path is None:
+        return "from the hub"
+    root = Path(path)
+    files = [root] if root.is_file() else _checkpoint_files(root)
+    size = float(sum(file.stat().st_size for file in files))
+    units = iter(("bytes", "kB", "MB", "GB"))
+    unit = next(units)
+    while size >= 1000 and unit != "GB":
+        size, unit = size / 1000, next(units)
+    return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
+
+
 def fingerprint(path: str | Path) -> str:
     """SHA-256 over a checkpoint's files: names, sizes, contents, sorted by name.
 

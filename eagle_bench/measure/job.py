@@ -15,9 +15,10 @@ from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import AUTO, plain
 from eagle_bench.engines.fit import rendered_sha256
 from eagle_bench.engines.session import Loader
-from eagle_bench.engines.setup import Setup, chosen_prompts, inputs, prepare
+from eagle_bench.engines.setup import Listener, Setup, chosen_prompts, inputs, prepare
 from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.figures import guards
+from eagle_bench.figures.machine_guards import room_at_start
 from eagle_bench.figures.repeats import decide
 from eagle_bench.figures.summary import summarise
 from eagle_bench.machine.provenance import clocks, git_diff
@@ -40,14 +41,12 @@ from eagle_bench.records.rows import GenerationRow, RoundRow
 from eagle_bench.records.store import RunFolder
 
 
-class Watcher(Protocol):
+class Watcher(Listener, Protocol):
     """Shows a person how far a job is, between timed regions."""
 
     def start(self, total: int, repeat: int) -> None: ...
 
     def advance(self, row: GenerationRow) -> None: ...
-
-    def say(self, line: str) -> None: ...
 
 
 def run_job(config: RunConfig, folder: Path, loader: Loader, watcher: Watcher) -> Job:
@@ -102,22 +101,26 @@ def _work(
     diff = git_diff(Path(__file__))
     if diff is not None:
         store.write_diff(diff)
-    benchmark = Benchmark(setup.config, setup.session, setup.prompts.prompts)
+    with watcher.phase(f"encoding {len(setup.prompts.prompts)} prompts"):
+        benchmark = Benchmark(setup.config, setup.session, setup.prompts.prompts)
+        rendered = rendered_sha256(setup.session, setup.prompts.prompts)
     if config.measure.preflight:
         ask_head(setup, watcher)
     if config.measure.costs:
         for line in cost_card(setup.config, setup.session, setup.prompts.prompts):
             watcher.say(line)
-    read = inputs(config, loader, prompts) | {
-        "rendered prompts": rendered_sha256(setup.session, setup.prompts.prompts)
-    }
+    read = inputs(config, loader, prompts) | {"rendered prompts": rendered}
     attempt = Attempt(config_hash(plain(config)), read, dict(provenance))
     earlier = store.begin(attempt)
     provenance["sessions"] = [dict(each.provenance) for each in earlier]
+    room, others = room_at_start(provenance)
+    if not room:
+        watcher.say(f"{others}: timings will suffer; end the other work first.")
     resumed, retakes = _measure(benchmark, store, watcher, provenance)
     provenance["clocks"]["after"] = clocks(str(setup.session.target.spec.device))
     provenance["loads"] = {"done": loader.loads - loads, "saved": loader.saved - saved}
-    summary = _summary(setup, benchmark.speculative, store)
+    with watcher.phase("intervals and grading"):
+        summary = _summary(setup, benchmark.speculative, store)
     summary["resumed_generations"] = resumed
     summary["disturbance"]["retakes"] = retakes
     _look_closer(setup, store, watcher, summary)
@@ -150,6 +153,9 @@ def _measure(
         blocks = benchmark.blocks(repeat)
         new = [block for block in blocks if not _is_done(block, done)]
         if new:
+            if not takes.warm_up_runs:
+                with watcher.phase("warming up"):
+                    takes.warm_up()
             watcher.start(2 * sum(len(block.prompts) for block in new), repeat)
         for block in new:
             takes.run(block)
@@ -217,14 +223,17 @@ def _look_closer(setup: Setup, store: RunFolder, watcher: Watcher, summary: dict
     config, session, prompts = setup.config, setup.session, setup.prompts.prompts
     rows = store.read_rows()
     if config.measure.costs:
-        costs = measure_costs(config, session, prompts, rows, store.read_rounds())
+        with watcher.phase("measuring costs"):
+            costs = measure_costs(config, session, prompts, rows, store.read_rounds())
         summary["costs"] = costs
         for line in costs_in_words(costs):
             watcher.say(line)
     if config.measure.fp32_control:
-        summary["lossless"]["fp32_control"] = fp32_control(config, setup.prompts)
+        with watcher.phase("the same prompts in float32"):
+            summary["lossless"]["fp32_control"] = fp32_control(config, setup.prompts)
     if config.measure.phases:
-        summary["phases"], instrumented = breakdown(config, session, prompts, rows)
+        with watcher.phase("timing the phases of a round"):
+            summary["phases"], instrumented = breakdown(config, session, prompts, rows)
         store.write_phases(instrumented)
         for arm, phases in summary["phases"].items():
             watcher.say(in_words(arm, phases))

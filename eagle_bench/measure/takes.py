@@ -52,6 +52,10 @@ class Takes:
         for row in (*store.read_rows(), *rows):
             self._know(row, by_take[take_key(row)])
 
+    def warm_up(self) -> None:
+        """Run the first block until it takes a steady time, once per process."""
+        self.warm_up_runs = self.warm_up_runs or self._benchmark.warm_up()
+
     def run(self, block: Block) -> None:
         """Measure `block`, and while it is disturbed and the machine quiet again, once more."""
         self._run(block)
@@ -95,7 +99,7 @@ class Takes:
             self._know(row, rounds)
             self._report(row, rounds)
 
-        self.warm_up_runs = self.warm_up_runs or self._benchmark.warm_up()
+        self.warm_up()
         self._benchmark.run(block, know)
 
     def _know(self, row: GenerationRow, rounds: Sequence[RoundRow]) -> None:

@@ -24,7 +24,13 @@ from eagle_bench.models.gguf import (
 )
 from eagle_bench.models.lean_target import FAMILIES, LeanTarget, fits
 from eagle_bench.models.read import read
-from eagle_bench.models.target import EAGLE3_LAYERS, Target, TargetSpec, default_aux_layers
+from eagle_bench.models.target import (
+    EAGLE3_LAYERS,
+    ModelShape,
+    Target,
+    TargetSpec,
+    default_aux_layers,
+)
 from eagle_bench.models.transformers_target import TransformersTarget, decoder_layers
 
 LOGIT_TOLERANCE, COARSE_TOLERANCE = 2e-3, 0.05
@@ -70,11 +76,48 @@ def load_target(config: ModelConfig, dtype: DType, device: torch.device) -> Targ
     UserError
         As `load_model`.
     """
+    return load_model(_with_path(config), dtype, device, key="model.path")
+
+
+def target_shape(config: ModelConfig) -> ModelShape:
+    """The sizes of the target; no weights are read.
+
+    Raises
+    ------
+    UserError
+        No such folder or hub id, or it holds no config of a decoder that can be run.
+    """
+    text = _read_config(_with_path(config), "model.path").get_text_config()
+    return ModelShape(text.hidden_size, text.vocab_size, text.num_hidden_layers)
+
+
+def _with_path(config: ModelConfig) -> ModelConfig:
     path = config.checkpoint()
     if path is None:
         raise UserError(f"model={config.name} needs model.path=FOLDER, FILE.gguf or a hub id.")
-    chosen = replace(config, path=path)
-    return load_model(chosen, dtype, device, key="model.path")
+    return replace(config, path=path)
+
+
+def _read_config(config: ModelConfig, key: str) -> Any:
+    """The config that the checkpoint holds, of a family that can be run."""
+    from transformers import AutoConfig
+
+    path = os.path.expanduser(str(config.path))
+    if is_gguf(path):
+        check_gguf(path, key)
+    else:
+        check_exists(path, key, config.revision)
+    place, file = source(path)
+    options = _options(config) | file
+    settings = _or_refuse(key, path, "config", lambda: AutoConfig.from_pretrained(place, **options))
+    if file:
+        name_architecture(settings)
+    check_family(settings, key=key, path=path)
+    return settings
+
+
+def _options(config: ModelConfig) -> dict[str, Any]:
+    return {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
 
 
 def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: str) -> Target:
@@ -86,26 +129,15 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
         No such folder or hub id, no decoder, a family that cannot be run, broken, missing or
         left-over weights, or a lean implementation that the model does not fit.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     assert config.path is not None
     path = os.path.expanduser(config.path)
-    if is_gguf(path):
-        check_gguf(path, key)
-    else:
-        check_exists(path, key, config.revision)
+    settings = _read_config(config, key)
     place, file = source(path)
-    options: dict[str, Any] = {
-        "revision": config.revision,
-        "trust_remote_code": config.trust_remote_code,
-        **file,
-    }
-    settings = _or_refuse(key, path, "config", lambda: AutoConfig.from_pretrained(place, **options))
-    if file:
-        name_architecture(settings)
-    check_family(settings, key=key, path=path)
+    options = _options(config) | file
     attention, remarks = attention_of(settings, config.attention)
     tokenizer = _or_refuse(
         key, path, "tokenizer", lambda: AutoTokenizer.from_pretrained(place, **options)

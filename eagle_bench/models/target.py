@@ -12,6 +12,15 @@ from eagle_bench.models.cache import KVCache
 
 
 @dataclass(frozen=True)
+class ModelShape:
+    """A target's sizes, from its `config.json` alone."""
+
+    hidden_size: int
+    vocab_size: int
+    num_layers: int
+
+
+@dataclass(frozen=True)
 class TargetSpec:
     """What a drafter and the loop must know of a target.
 

@@ -1,8 +1,11 @@
-"""How far a job is: a bar that is redrawn between generations only, never by a timer."""
+"""How far a job is: lines, and a bar that is redrawn between generations only, never by a timer."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -17,22 +20,31 @@ from rich.progress import (
 from eagle_bench.errors import printable
 from eagle_bench.records.rows import GenerationRow
 
+SILENCE_S = 4.0
+"""In a log: the least time between two lines that say how far it is."""
+SHARE = 0.05
+"""In a log: such a line takes the place of that share of the time so far."""
+
 
 class ProgressBar:
-    """Generations done, tokens/s and time left on stderr; silent when that is no terminal."""
+    """Generations done, tokens/s and time left on stderr: a bar in a terminal, lines in a log."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._console = Console(stderr=True)
+        self._drawn = sys.stderr.isatty()
         self._progress: Progress | None = None
         self._task = TaskID(0)
         self._tokens = 0
         self._seconds = 0.0
+        self._began_s = self._told_s = 0.0
+        self._unfinished = False
 
     def start(self, total: int, repeat: int) -> None:
         """Show an empty bar for the `total` generations of a repeat."""
         self.stop()
         self._tokens, self._seconds = 0, 0.0
+        self._began_s = self._told_s = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -42,7 +54,7 @@ class ProgressBar:
             console=self._console,
             auto_refresh=False,
             transient=True,
-            disable=self._quiet or not sys.stderr.isatty(),
+            disable=self._quiet or not self._drawn,
         )
         self._task = self._progress.add_task(f"repeat {repeat + 1}", total=total, speed="")
         self._progress.start()
@@ -57,14 +69,65 @@ class ProgressBar:
         speed = f"{self._tokens / self._seconds:.0f} tokens/s" if self._seconds else ""
         self._progress.update(self._task, advance=1, speed=speed, description=row.arm)
         self._progress.refresh()
+        if not self._drawn:
+            self._tell(speed)
 
     def say(self, line: str) -> None:
         """One line on stderr."""
+        if self._quiet:
+            return
+        self._end_line()
+        self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def phase(self, what: str) -> Iterator[None]:
+        """A line on what begins, which its seconds end."""
+        began_s = time.monotonic()
         if not self._quiet:
-            self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+            self._end_line()
+            self._write(f"{printable(what)} ... ")
+            self._unfinished = True
+        try:
+            yield
+        except BaseException:
+            self._end_line()
+            raise
+        if self._unfinished:
+            self._write(f"{time.monotonic() - began_s:.1f} s\n")
+            self._unfinished = False
 
     def stop(self) -> None:
         """Take the bar away."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+    def _tell(self, speed: str) -> None:
+        """How far it is, where no bar shows it."""
+        assert self._progress is not None
+        task = self._progress.tasks[self._task]
+        now_s = time.monotonic()
+        passed_s = now_s - self._began_s
+        if now_s - self._told_s < max(SILENCE_S, SHARE * passed_s) or task.total is None:
+            return
+        self._told_s = now_s
+        left = duration(passed_s / task.completed * (task.total - task.completed))
+        self.say(
+            f"{task.completed:.0f} of {task.total:.0f} generations, {speed}, about {left} left"
+        )
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    def _end_line(self) -> None:
+        if self._unfinished:
+            self._write("\n")
+            self._unfinished = False
+
+
+def duration(seconds: float) -> str:
+    """As in `40 seconds`, `12 minutes`, `3.5 hours`."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,8 +109,8 @@ def test_a_batch_is_capped_at_the_prompts_and_a_draft_fits_the_positions(
         drafter=SimpleNamespace(report={}),
         rooms=lambda: {"target": positions},
     )
-    loader: Any = SimpleNamespace(session=lambda config: session)
-    listener: Any = SimpleNamespace(say=lambda line: None)
+    loader: Any = SimpleNamespace(session=lambda config, phase: session)
+    listener: Any = SimpleNamespace(say=lambda line: None, phase=nullcontext)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(setup, "_provenance", lambda *_: {})
         prepared = partial(setup.prepare, config, PromptSet("p", some, "", {}), loader, listener)

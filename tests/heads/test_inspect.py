@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from head_maker import HIDDEN, VOCAB, tiny
 from transformers import LlamaConfig
 
+from eagle_bench import assets
 from eagle_bench.inspect import main
 
 
@@ -42,6 +44,16 @@ def test_the_table_names_everything(tmp_path: Path, capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     for part in ("SafeAILab EAGLE-3 head", "24 of 60", "latent 10", "44 bytes", "stray.weight"):
         assert part in out
+
+
+def test_a_target_without_a_chat_template_is_asked_on_plain_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = shutil.copytree(assets.TARGET, tmp_path / "target")
+    (target / "chat_template.jinja").unlink()
+    assert main([f"drafter.path={assets.EAGLE3}", f"model.path={target}", "--json"]) == 0
+    asked = json.loads(capsys.readouterr().out)["preflight"]
+    assert asked["verdict"] != "not asked", asked
 
 
 def test_a_misfit_is_shown_beside_the_head(

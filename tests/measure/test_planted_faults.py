@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +29,7 @@ from eagle_bench.decoding import loop
 from eagle_bench.decoding.accept import accept_greedy
 from eagle_bench.decoding.loop import Decoder
 from eagle_bench.engines import setup
-from eagle_bench.engines.session import Loader, Session
+from eagle_bench.engines.session import Loader, Phase, Session, unheard
 from eagle_bench.errors import RunFailure
 from eagle_bench.measure import benchmark
 from eagle_bench.measure.job import run_job
@@ -48,8 +49,8 @@ class Planted(Loader):
         super().__init__(_kept=LOADED._kept)
         self.tamper = tamper
 
-    def session(self, config: RunConfig) -> Session:
-        return self.tamper(super().session(config))
+    def session(self, config: RunConfig, phase: Phase = unheard) -> Session:
+        return self.tamper(super().session(config, phase))
 
 
 class Watch:
@@ -68,6 +69,9 @@ class Watch:
 
     def say(self, line: str) -> None:
         pass
+
+    def phase(self, what: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ LOADER = Loader()
 class Heard(list[str]):
     def say(self, line: str) -> None:
         self.append(line)
+
+    def phase(self, what: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def settings(drafter: DrafterConfig | None = None, **given: Any) -> ProxyConfig:

@@ -311,7 +311,8 @@ def ask_head(setup: Setup, listener: Listener) -> None:
     if built.preflight is None:
         some = setup.prompts.prompts[:PROMPTS]
         encoded = [session.chat.encode(opening(prompt)) for prompt in some]
-        built.preflight = preflight(built.head, session.target, encoded).plain()
+        with listener.phase(f"pre-flight on {len(some)} prompts"):
+            built.preflight = preflight(built.head, session.target, encoded).plain()
     setup.provenance["preflight"] = built.preflight
     mark = "ok" if built.preflight["verdict"] == "fits" else "WARNING"
     listener.say(f"pre-flight {mark}: {built.preflight['sentence']}")
