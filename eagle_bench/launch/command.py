@@ -23,6 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from eagle_bench import __version__
 from eagle_bench.errors import (
     RunFailure,
     UserError,
@@ -34,6 +35,7 @@ from eagle_bench.launch import registry as schema
 from eagle_bench.launch import slurm
 from eagle_bench.launch.arguments import how_to_quote, refused_argument
 from eagle_bench.launch.multirun import with_flag_first
+from eagle_bench.launch.suggest import suggestion
 from eagle_bench.machine.signals import end_in_a_sentence, exit_code
 from eagle_bench.records.scrub import scrub
 
@@ -98,6 +100,9 @@ def hydra_command(
 
         print_whatever_it_can_show()
         end_in_a_sentence()
+        if "--version" in sys.argv[1:]:
+            print(f"eagle_bench {__version__}")
+            return
         try:
             sys.argv = with_flag_first(sys.argv)
         except UserError as error:
@@ -202,6 +207,7 @@ def _sentence(error: BaseException) -> str:
     lines = _lines(error)
     if isinstance(error, HydraException) and error.__cause__ is not None:
         lines += [line for line in _lines(error.__cause__) if line not in lines]
+        lines += filter(None, [suggestion(error.__cause__)])
     return " ".join(line if line[-1] in ".:?!" else f"{line}." for line in lines)
 
 

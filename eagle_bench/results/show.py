@@ -44,6 +44,8 @@ def show_job(
     pictures = plot_missing(job, job.folder) if job.found else plot_run(job, job.folder)
     if output is not Output.quiet:
         say(f"results: {job.folder}")
+        if alone:
+            say(f"next: eagle-bench report {job.folder}  (one page with charts and samples)")
     tracker.log_job(JobRecord(job, group, table, pictures))
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from eagle_bench import __version__
 from eagle_bench.errors import print_whatever_it_can_show
 from eagle_bench.launch.arguments import how_to_quote
+from eagle_bench.run import main
 from tests.commands.cli import call
 
 
@@ -50,3 +52,33 @@ def test_a_terminal_without_the_character_shows_a_question_mark(
     print_whatever_it_can_show()
     print("tau é 3.1", flush=True)
     assert terminal.buffer.getvalue() == b"tau ? 3.1\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("gen_lenn=4", "gen_len"),
+        ("draft_len=4", "decoding.draft_len"),
+        ("decoding.draft_length=4", "decoding.draft_len"),
+        ("zzzzzz=4", None),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    typed: str,
+    meant: str | None,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run", typed])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    [told] = capfd.readouterr().err.splitlines()
+    assert told.endswith(f"Did you mean {meant}?" if meant else "not in 'RunConfig'."), told
+
+
+def test_the_version_is_ours(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run", "--version"])
+    main()
+    assert capfd.readouterr().out == f"eagle_bench {__version__}\n"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from eagle_bench.figures import guards
 from eagle_bench.records.job import Job
 from eagle_bench.results.tables.jobs import category_table, job_table
+from eagle_bench.results.tables.remarks import ADVICE
 from eagle_bench.results.tables.render import TerminalTable, render_markdown
 from eagle_bench.results.tables.table import Table
 
@@ -101,7 +104,7 @@ def test_figures_that_are_not_defined_are_a_dash(lossless):
 
 def test_rows_in_order_of_length_with_the_failed_one_and_its_reason():
     guarded = SUMMARY | {
-        "guards": [{"name": "few_prompts", "ok": False, "detail": "3 prompts, fewer than 5"}]
+        "guards": [{"name": "few_prompts", "ok": False, "detail": "3 prompts, fewer than 5."}]
     }
     table = job_table([failed(500), job(1000), job(50, guarded)])
     rows = cells(table)
@@ -109,9 +112,29 @@ def test_rows_in_order_of_length_with_the_failed_one_and_its_reason():
     assert [row["Remarks"] for row in rows] == ["few_prompts", "failed", ""]
     assert rows[1]["Speedup"] == "–"
     assert table.notes == (
-        "Length 50: few_prompts: 3 prompts, fewer than 5",
+        "Length 50: few_prompts: 3 prompts, fewer than 5. To mend it: raise num_samples.",
         "Length 500: failed: CUDA out of memory | batch 64",
     )
+
+
+def test_a_remark_on_several_jobs_is_said_once():
+    busy = [
+        SUMMARY | {"guards": [{"name": "busy_machine", "ok": False, "detail": f"{used} cores."}]}
+        for used in (1, 2)
+    ]
+    table = job_table([job(50, busy[0]), job(100, busy[1]), job(200)])
+    assert table.notes == (
+        "busy_machine: 2 of 3 jobs, as Length 50: busy_machine: 1 cores. "
+        "To mend it: end the other work and repeat with resume=false.",
+    )
+
+
+def test_every_guard_says_what_mends_it():
+    source = Path(guards.__file__).parent
+    code = "".join(file.read_text() for file in source.glob("*.py"))
+    names = set(re.findall(r'Guard\(\s*f?"(\w+)', code))
+    explained = {"preflight", "host_bound", "far_from_roofline", "slow_baseline"}
+    assert names - explained == set(ADVICE)
 
 
 def test_first_columns_are_the_swept_settings():

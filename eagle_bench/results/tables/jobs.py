@@ -11,6 +11,7 @@ from typing import Any
 from eagle_bench.records.generation import BASELINE
 from eagle_bench.records.job import Job
 from eagle_bench.results.swept import GEN_LEN, label, settings, sort_jobs, swept_keys, value_text
+from eagle_bench.results.tables.remarks import notes, remark
 from eagle_bench.results.tables.table import NONE, Row, Table
 
 FIGURES = (
@@ -48,22 +49,21 @@ def job_table(jobs: Sequence[Job], keys: Sequence[str] | None = None) -> Table:
     """
     chosen = list(swept_keys(jobs) if keys is None else keys) or [GEN_LEN]
     ordered = sort_jobs(jobs, chosen)
-    remarks = [_remark(job) for job in ordered]
+    remarks = [remark(job) for job in ordered]
     shown = any(remarks)
     headings = [label(key, chosen) for key in chosen]
-    rows = []
-    notes: list[str] = []
-    for job, remark in zip(ordered, remarks, strict=True):
+    rows, row_names = [], []
+    for job, remarked in zip(ordered, remarks, strict=True):
         values = settings(job.config)
         names = tuple(
             value_text(values[key]) if key in values else _unnamed(job, key) for key in chosen
         )
         cells = _figures(job.summary, job.method) if job.complete else (NONE,) * len(FIGURES)
-        rows.append(Row(names + cells + ((remark,) if shown else ()), not job.complete))
-        row_name = ", ".join(f"{h} {name}" for h, name in zip(headings, names, strict=True))
-        notes += [f"{row_name}: {note}" for note in _notes(job)]
+        rows.append(Row(names + cells + ((remarked,) if shown else ()), not job.complete))
+        row_names.append(", ".join(f"{h} {v}" for h, v in zip(headings, names, strict=True)))
+    told = notes(ordered, row_names)
     columns = (*headings, *FIGURES, *((REMARKS,) if shown else ()))
-    return Table("Speculative decoding", columns, tuple(rows), len(chosen), tuple(notes))
+    return Table("Speculative decoding", columns, tuple(rows), len(chosen), tuple(told))
 
 
 def category_table(job: Job) -> Table | None:
@@ -135,34 +135,3 @@ def _share(share: float | None) -> str:
 
 def _unnamed(job: Job, key: str) -> str:
     return NONE if job.config else job.folder.name
-
-
-def _remark(job: Job) -> str:
-    if not job.complete:
-        return job.status
-    names = [_guard_name(guard).partition(".")[0] for guard in job.summary.get("guards") or []]
-    return ", ".join(dict.fromkeys([*names, *(["resumed"] if _resumed(job) else [])]))
-
-
-def _notes(job: Job) -> list[str]:
-    if not job.complete:
-        return [f"{job.status}: {job.reason or 'no reason given'}"]
-    notes = [_guard_text(guard) for guard in job.summary.get("guards") or []]
-    return notes + ([_resumed(job)] if _resumed(job) else [])
-
-
-def _resumed(job: Job) -> str:
-    """What an earlier, interrupted process contributed, in a sentence; empty for nothing."""
-    kept = job.summary.get("resumed_generations") or 0
-    total = sum(arm["generations"] for arm in job.summary["arms"].values()) if kept else 0
-    return f"resumed: {kept} of {total} generations are an earlier process's." if kept else ""
-
-
-def _guard_name(guard: Any) -> str:
-    return str(guard["name"]) if isinstance(guard, Mapping) and "name" in guard else str(guard)
-
-
-def _guard_text(guard: Any) -> str:
-    if isinstance(guard, Mapping) and "detail" in guard:
-        return f"{_guard_name(guard)}: {guard['detail']}"
-    return _guard_name(guard)
