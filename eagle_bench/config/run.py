@@ -14,7 +14,16 @@ from eagle_bench.config.drafter import DrafterConfig
 from eagle_bench.config.measure import MeasureConfig
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.tracker import TrackerConfig
-from eagle_bench.config.values import AUTO, DType, Output, Stop, at_least, check_place, within
+from eagle_bench.config.values import (
+    AUTO,
+    Compile,
+    DType,
+    Output,
+    Stop,
+    at_least,
+    check_place,
+    within,
+)
 from eagle_bench.errors import UserError
 
 
@@ -40,6 +49,7 @@ class RunConfig:
     stop: Stop = Stop.eos
     chat_template: str = "auto"
     dtype: DType = DType.auto
+    compile: Compile = Compile.off
     device: str = "auto"
     threads: int | None = None
     output: Output = Output.table
@@ -65,6 +75,6 @@ class RunConfig:
 RESULT_IRRELEVANT = ("tracker", "output", "output_dir", "resume", "strict")
 """Settings that do not change what is measured, so they are no part of a job's identity."""
 
-LATER: dict[str, Any] = {"model.packing": "auto", "measure.remeasure": 2}
+LATER: dict[str, Any] = {"model.packing": "auto", "measure.remeasure": 2, "compile": "off"}
 """Settings that came when results were on disk already, as `group.name`, with their defaults. At
 its default such a setting is no part of a job's identity, so that an upgrade orphans no folder."""

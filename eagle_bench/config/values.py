@@ -49,6 +49,13 @@ class Packing(Enum):
     off = "off"
 
 
+class Compile(Enum):
+    """`draft`: an EAGLE head's levels are compiled for this CPU, once (seconds), and kept."""
+
+    off = "off"
+    draft = "draft"
+
+
 class Output(Enum):
     """What the terminal shows: progress and table, one JSON document last, or nothing."""
 

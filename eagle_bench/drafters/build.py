@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from eagle_bench import assets
@@ -19,7 +20,7 @@ from eagle_bench.config.drafter import (
 )
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.run import RunConfig
-from eagle_bench.config.values import DType, Proposal
+from eagle_bench.config.values import Compile, DType, Proposal
 from eagle_bench.drafters.drafter import Drafter
 from eagle_bench.errors import UserError
 from eagle_bench.models.target import Target
@@ -67,6 +68,11 @@ def check_combination(config: RunConfig) -> None:
         raise UserError(
             f"drafter={drafter.name} replays the recorded greedy baseline; use temperature=0."
         )
+    if config.compile is Compile.draft and not drafter.is_head:
+        raise UserError(
+            f"compile=draft compiles an EAGLE head's levels, which drafter={drafter.name} has not; "
+            "use compile=off."
+        )
     if not decoding.cached:
         if not drafter.is_head:
             raise UserError(
@@ -88,7 +94,11 @@ def check_combination(config: RunConfig) -> None:
 
 
 def build_drafter(
-    config: DrafterConfig, decoding: DecodingConfig, target: Target, dtype: DType
+    config: DrafterConfig,
+    decoding: DecodingConfig,
+    target: Target,
+    dtype: DType,
+    compile: Compile = Compile.off,
 ) -> BuiltDrafter:
     """Load what `config` names for `target`.
 
@@ -100,7 +110,7 @@ def build_drafter(
     device = target.spec.device
     match config:
         case Eagle3Config():
-            return _eagle3(config, decoding, target)
+            return _eagle3(config, decoding, target, compile)
         case PromptLookupConfig():
             from eagle_bench.drafters.prompt_lookup import PromptLookupDrafter
 
@@ -154,7 +164,9 @@ def load_eagle_head(config: Eagle3Config, target: Target) -> LoadedHead:
     return loaded
 
 
-def _eagle3(config: Eagle3Config, decoding: DecodingConfig, target: Target) -> BuiltDrafter:
+def _eagle3(
+    config: Eagle3Config, decoding: DecodingConfig, target: Target, compile: Compile
+) -> BuiltDrafter:
     from eagle_bench.drafters.eagle3 import Eagle3Drafter
 
     loaded = load_eagle_head(config, target)
@@ -163,8 +175,20 @@ def _eagle3(config: Eagle3Config, decoding: DecodingConfig, target: Target) -> B
             f"decoding asks for {decoding.width} children of a node; the head's draft vocabulary "
             f"has only {loaded.config.draft_vocab_size} tokens."
         )
-    drafter = Eagle3Drafter(loaded.head, target, "eagle3")
-    return BuiltDrafter(drafter, loaded.report.plain(), head=loaded.head)
+    report = loaded.report.plain()
+    if compile is Compile.off:
+        drafter = Eagle3Drafter(loaded.head, target, "eagle3")
+        return BuiltDrafter(drafter, report, head=loaded.head)
+    from eagle_bench.drafters.compiled_eagle3 import CompiledEagle3Drafter
+    from eagle_bench.drafters.heads.compiled import compile_levels
+
+    vocabulary = torch.arange(target.spec.vocab_size, device=target.spec.device)
+    own = loaded.head.embed_tokens
+    embeddings = target.embed(vocabulary) if own is None else own.weight
+    levels = compile_levels(loaded.head, embeddings, decoding.width, target.spec.max_positions)
+    drafter = CompiledEagle3Drafter(loaded.head, target, "eagle3", levels)
+    report["compile_s"] = levels.compile_s
+    return BuiltDrafter(drafter, report, head=loaded.head)
 
 
 def _draft_model(config: DraftModelConfig, target: Target, dtype: DType) -> BuiltDrafter:

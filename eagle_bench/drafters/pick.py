@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -22,7 +22,12 @@ class Picked(NamedTuple):
 
 
 class Pick(Protocol):
-    """Chooses `k` children of each node from logits `[batch, f, draft_vocab]`."""
+    """Chooses `k` children of each node from logits `[batch, f, draft_vocab]`.
+
+    `best`: they are the most probable ones, not drawn.
+    """
+
+    best: ClassVar[bool]
 
     @property
     def k(self) -> int: ...
@@ -34,6 +39,7 @@ class Pick(Protocol):
 class Best:
     """The `k` most probable tokens."""
 
+    best: ClassVar[bool] = True
     k: int
 
     def __call__(self, logits: Tensor) -> Picked:
@@ -48,6 +54,7 @@ class Drawn:
     `streams` are the rows' random numbers, so a draw does not depend on the batch.
     """
 
+    best: ClassVar[bool] = False
     k: int
     sampling: Sampling
     streams: Sequence[np.random.Generator] = field(default_factory=list)

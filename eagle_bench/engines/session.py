@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 
 from eagle_bench.config.run import RunConfig
-from eagle_bench.config.values import plain
+from eagle_bench.config.values import Compile, plain
 from eagle_bench.data.chat import ChatFormat, chat_format, template_file
 from eagle_bench.drafters.build import BuiltDrafter, build_drafter, check_head
 from eagle_bench.errors import UserError
@@ -98,12 +98,17 @@ class Loader:
                 return load_target(config.model, config.dtype, device)
 
         target = self._keep("target", target_key, target_anew)
-        drafter_key = str([target_key, settings["drafter"]])
+        compiles = config.compile is Compile.draft
+        compiled = compiles and (config.decoding.width, config.threads)
+        drafter_key = str([target_key, settings["drafter"], compiled])
 
         def drafter_anew() -> BuiltDrafter:
             sizes = [in_words(found[role]) for role in config.drafter.checkpoints()]
-            with phase(", ".join([f"loading the drafter {config.drafter.name}", *sizes])):
-                return build_drafter(config.drafter, config.decoding, target, config.dtype)
+            doing = "compiling" if compiles else "loading"
+            with phase(", ".join([f"{doing} the drafter {config.drafter.name}", *sizes])):
+                return build_drafter(
+                    config.drafter, config.decoding, target, config.dtype, config.compile
+                )
 
         drafter = self._keep("drafter", drafter_key, drafter_anew)
         chat = chat_format(target.tokenizer, config.chat_template, config.dataset.enable_thinking)

@@ -129,6 +129,12 @@ class KVCache:
         rows_of = slice(first, first + len(self.lengths))
         return keys[rows_of, :, :end], values[rows_of, :, :end]
 
+    def entries(self, layer_idx: int) -> tuple[Tensor, Tensor]:
+        """Keys and values `[batch, kv_heads, capacity, head_dim]` of a layer that has some."""
+        keys, values = self._storage.layers[layer_idx]
+        rows = slice(self._first, self._first + len(self.lengths))
+        return keys[rows], values[rows]
+
     def _places(self, q: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Rows `[batch, 1]` and slots `[batch, q]` of what comes next, once for all layers."""
         asked = (tuple(self.lengths), self.pending, q, device)

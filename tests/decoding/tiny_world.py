@@ -20,10 +20,13 @@ from eagle_bench.decoding.methods.method import Method, Proposing
 from eagle_bench.decoding.methods.static_tree import StaticTree
 from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.decoding.one_pass import OnePass
+from eagle_bench.drafters.compiled_eagle3 import CompiledEagle3Drafter
 from eagle_bench.drafters.draft_model import DraftModelDrafter
 from eagle_bench.drafters.eagle3 import Eagle3Drafter
+from eagle_bench.drafters.heads.compiled import CompiledLevels
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.heads.levels import FirstLevel, NextLevel
 from eagle_bench.drafters.nothing import NoDrafter
 from eagle_bench.drafters.oracle import OracleDrafter
 from eagle_bench.drafters.prompt_lookup import PromptLookupDrafter
@@ -144,10 +147,20 @@ def other_model() -> LeanTarget:
     return lean_target(tiny_model("Qwen2", seed=9, num_hidden_layers=2, vocab_size=VOCAB + 4))
 
 
+def by_levels(k: int) -> CompiledEagle3Drafter:
+    """The fitted head through the levels that `compile=draft` compiles, here as they are."""
+    shape = (fitted_head().traceable(), target()._embedding)
+    room = target().spec.max_positions
+    levels = CompiledLevels(FirstLevel(*shape, 1, k, room), NextLevel(*shape, k, k, room), k, 0.0)
+    return CompiledEagle3Drafter(fitted_head(), target(), "levels", levels)
+
+
 DRAFTERS = {
     "random": Entry(lambda: RandomDrafter(VOCAB, 3, CPU), settled=False),
     "eagle3": Entry(lambda: Eagle3Drafter(random_head(), target()), head=True),
     "fitted": Entry(lambda: Eagle3Drafter(fitted_head(), target()), head=True),
+    "levels": Entry(lambda: by_levels(1), head=True),
+    "wide_levels": Entry(lambda: by_levels(3), head=True),
     "draft_model": Entry(lambda: DraftModelDrafter(other_model(), VOCAB)),
     "noisy": Entry(lambda: DraftModelDrafter(lean_target(noisy_model(0.02, 1)), VOCAB)),
     "itself": Entry(lambda: DraftModelDrafter(target(), VOCAB)),

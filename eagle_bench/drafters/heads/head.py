@@ -11,7 +11,7 @@ from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.layer import Cache, Layer, RMSNorm
 from eagle_bench.drafters.heads.reading import HeadReading
-from eagle_bench.drafters.heads.rope import Rope
+from eagle_bench.drafters.heads.rope import Angles, Rope
 from eagle_bench.models.norm import Norm
 
 
@@ -41,7 +41,7 @@ class EagleHead(nn.Module):
         self.attention = attention
         width, eps = config.hidden_size, config.rms_eps
         with torch.device("cpu"):
-            self.rope = Rope(config)
+            self.rope: Angles = Rope(config)
         features = config.num_features * config.target_hidden_size
         if config.generation != 3:
             features = 2 * width
@@ -144,6 +144,18 @@ class EagleHead(nn.Module):
             if isinstance(module, RMSNorm):
                 module.frozen = Norm(module.weight.detach(), module.eps)
         return self
+
+    def traceable(self) -> EagleHead:
+        """The same weights, shared, with nothing that a compiler would take for a constant.
+
+        Raises
+        ------
+        UserError
+            Its RoPE depends on the length of the text.
+        """
+        twin = self.variant(self.config.reading)
+        twin.rope = Rope(self.config).as_module()
+        return twin
 
     def variant(self, reading: HeadReading, attention: Attention | None = None) -> EagleHead:
         """The same weights and vocabulary, shared, under another reading (or kernel)."""

@@ -12,7 +12,7 @@ from transformers.activations import ACT2FN
 from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.attention import KERNELS
 from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
-from eagle_bench.drafters.heads.rope import Rope, rotate
+from eagle_bench.drafters.heads.rope import Angles, rotate
 from eagle_bench.models.mask import within_window
 from eagle_bench.models.norm import Norm
 
@@ -69,7 +69,12 @@ class GroupedQueryAttention(nn.Module):
         self.k_norm = RMSNorm(self.head_dim, config.rms_eps) if config.qk_norm else None
 
     def forward(
-        self, x: Tensor, positions: Tensor, rope: Rope, mask: Tensor | None, cache: Cache | None
+        self,
+        x: Tensor,
+        positions: Tensor,
+        rope: Angles,
+        mask: Tensor | None,
+        cache: Cache | None,
     ) -> Tensor:
         batch, tokens, _ = x.shape
         qkv = self.qkv_proj(x).view(batch, tokens, -1, self.head_dim).transpose(1, 2)
@@ -111,7 +116,12 @@ class LatentAttention(nn.Module):
         self.o_proj = nn.Linear(self.q_rows, config.hidden_size, bias=config.output_bias)
 
     def forward(
-        self, x: Tensor, positions: Tensor, rope: Rope, mask: Tensor | None, cache: Cache | None
+        self,
+        x: Tensor,
+        positions: Tensor,
+        rope: Angles,
+        mask: Tensor | None,
+        cache: Cache | None,
     ) -> Tensor:
         batch, tokens, _ = x.shape
         q, latent = self.down_proj(x).split((self.q_rows, self.up_proj.in_features), dim=-1)
@@ -171,7 +181,7 @@ class Layer(nn.Module):
         embeds: Tensor,
         hidden: Tensor,
         positions: Tensor,
-        rope: Rope,
+        rope: Angles,
         mask: Tensor | None,
         cache: Cache | None,
     ) -> Tensor:

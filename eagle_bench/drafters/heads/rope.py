@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import LlamaConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
@@ -12,6 +14,9 @@ from eagle_bench.errors import UserError
 
 UNSCALED = ("default", "mrope")
 LENGTH_DEPENDENT = ("dynamic", "longrope")
+
+Angles = Callable[[Tensor, torch.dtype], tuple[Tensor, Tensor]]
+"""Cosines and sines `[batch, 1, tokens, turned / 2]` of positions `[batch, tokens]`."""
 
 
 class Rope:
@@ -47,11 +52,22 @@ class Rope:
         else:
             self._inv_freq = self._inv_freq.to(positions.device)
             inv_freq, magnitude = self._inv_freq, self.magnitude
-        angles = positions[:, None, :, None] * inv_freq
-        cos, sin = angles.cos(), angles.sin()
-        if magnitude != 1.0:
-            cos, sin = cos * magnitude, sin * magnitude
-        return cos.to(dtype), sin.to(dtype)
+        return _turns(positions, inv_freq, magnitude, dtype)
+
+    def as_module(self) -> FixedRope:
+        """The same, its frequencies a buffer, for a head that stays on its device.
+
+        Raises
+        ------
+        UserError
+            The frequencies depend on the length of the text.
+        """
+        if self.kind in LENGTH_DEPENDENT:
+            raise UserError(
+                f"compile=draft: the head's {self.kind} RoPE depends on the length of the text; "
+                "use compile=off."
+            )
+        return FixedRope(self._inv_freq, self.magnitude)
 
     def _frequencies(self, length: int) -> tuple[Tensor, float]:
         if self.kind in UNSCALED:
@@ -71,6 +87,28 @@ class Rope:
                 f"The head's rope_scaling of type {self.kind} cannot be computed: {error}."
             ) from error
         return inv_freq, float(magnitude)
+
+
+class FixedRope(nn.Module):
+    """Cosines and sines of positions, from frequencies that stay."""
+
+    def __init__(self, inv_freq: Tensor, magnitude: float) -> None:
+        super().__init__()
+        self.inv_freq = nn.Buffer(inv_freq)
+        self.magnitude = magnitude
+
+    def forward(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        return _turns(positions, self.inv_freq, self.magnitude, dtype)
+
+
+def _turns(
+    positions: Tensor, inv_freq: Tensor, magnitude: float, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    angles = positions[:, None, :, None] * inv_freq
+    cos, sin = angles.cos(), angles.sin()
+    if magnitude != 1.0:
+        cos, sin = cos * magnitude, sin * magnitude
+    return cos.to(dtype), sin.to(dtype)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
