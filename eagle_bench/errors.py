@@ -28,6 +28,10 @@ class RunFailure(RuntimeError):
     """The input was fine but the work could not be done (out of memory, a lost device)."""
 
 
+class OutOfTime(BaseException):
+    """`limit_s` is over: everything ends, as after Ctrl-C, and the same command goes on."""
+
+
 def print_whatever_it_can_show() -> None:
     """From now on a character that stdout or stderr cannot encode is printed as `?`."""
     for stream in (sys.stdout, sys.stderr):

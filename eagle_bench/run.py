@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import shutil
 import sys
@@ -30,7 +31,9 @@ def job(config: RunConfig) -> None:
     alone = hydra.mode is RunMode.RUN
     folder = Path(hydra.runtime.output_dir)
     group = folder.name if alone else Path(hydra.sweep.dir).name
-    bar = ProgressBar(quiet=config.output is Output.quiet)
+    until_s = math.inf if config.limit_s is None else SWEEP.began_s + config.limit_s
+    bar = ProgressBar(quiet=config.output is Output.quiet, until_s=until_s)
+    bar.check_time()
     bar.say(f"run: {folder}" if alone else f"{SWEEP.place(hydra.job.num)}: {folder.name}")
     with bar.phase("importing the libraries"):
         from eagle_bench.engines.session import SHARED
@@ -73,6 +76,7 @@ def _keep_silent() -> None:
 
 def main() -> None:
     """The console command `eagle-bench`."""
+    SWEEP.began_s = time.monotonic()
     if os.environ.get("RANK", "0") != "0":
         _keep_silent()
     sys.argv = ["strict=true" if each == "--strict" else each for each in sys.argv]

@@ -21,6 +21,7 @@ from eagle_bench.config.values import (
     Output,
     Stop,
     at_least,
+    check_name,
     check_place,
     within,
 )
@@ -29,7 +30,15 @@ from eagle_bench.errors import UserError
 
 @dataclass
 class RunConfig:
-    """One job: one target, one drafter, one prompt set, one method, one `gen_len`."""
+    """One job: one target, one drafter, one prompt set, one method, one `gen_len`.
+
+    Attributes
+    ----------
+    name : str or None
+        What a person calls the run or sweep; it leads the folder's name.
+    limit_s : float or None
+        Seconds after which the command, a sweep included, stops behind the running generation.
+    """
 
     model: ModelConfig = MISSING
     drafter: DrafterConfig = MISSING
@@ -56,6 +65,8 @@ class RunConfig:
     strict: bool = False
     resume: bool = True
     output_dir: str = "outputs"
+    name: str | None = None
+    limit_s: float | None = None
 
     def __post_init__(self) -> None:
         at_least("gen_len", self.gen_len, 1)
@@ -70,9 +81,17 @@ class RunConfig:
         if not (math.isfinite(self.temperature) and self.temperature >= 0.0):
             raise UserError(f"temperature={self.temperature} must be a number of at least 0.")
         within("top_p", self.top_p, "(0, 1]")
+        check_name(self.name)
+        if self.limit_s is not None:
+            at_least("limit_s", self.limit_s, 1)
+            if self.model.tensor_parallel:
+                raise UserError("limit_s needs one process, so model.tensor_parallel=false.")
 
 
-RESULT_IRRELEVANT = ("tracker", "output", "output_dir", "resume", "strict")
+RESULT_IRRELEVANT = (
+    *("tracker", "output", "output_dir", "resume", "strict"),
+    *("name", "limit_s"),
+)
 """Settings that do not change what is measured, so they are no part of a job's identity."""
 
 LATER: dict[str, Any] = {"model.packing": "auto", "measure.remeasure": 2, "compile": "off"}

@@ -83,6 +83,7 @@ AUTO = "auto"
 MOST_SEED = 2**63 - 1
 """What every library's generator takes."""
 LEAST_RESAMPLES, MOST_RESAMPLES = 100, 100_000
+_NAME = re.compile(r"[^\W_][\w .+@=-]{0,59}")
 _DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
 
 
@@ -117,6 +118,15 @@ def check_place(seed: int, device: str, threads: int | None) -> None:
         at_least("threads", threads, 1)
     if _DEVICE.fullmatch(device) is None:
         raise UserError(f"device={device} is not usable here; use auto, cpu, cuda or cuda:N.")
+
+
+def check_name(name: str | None) -> None:
+    """Raise `UserError` unless `name` can lead a folder's name; None is no name."""
+    if name is not None and _NAME.fullmatch(name) is None:
+        raise UserError(
+            f"name={name} must begin with a letter or digit and go on with at most 59 letters, "
+            "digits, spaces or _.+@=-, as it leads the folder's name."
+        )
 
 
 def plain(config: Any) -> dict[str, Any]:

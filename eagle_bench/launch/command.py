@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eagle_bench import __version__
 from eagle_bench.errors import (
+    OutOfTime,
     RunFailure,
     UserError,
     print_whatever_it_can_show,
@@ -116,6 +117,9 @@ def hydra_command(
         except KeyboardInterrupt as interrupt:
             print(f"eagle_bench: {interrupted}", file=sys.stderr, flush=True)
             code = exit_code(interrupt)
+        except OutOfTime as end:
+            print(f"eagle_bench: {end}", file=sys.stderr, flush=True)
+            code = 1
         except SystemExit as end:
             code = int(end.code or 0)
         except Exception as error:

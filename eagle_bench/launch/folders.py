@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from eagle_bench.config.run import RESULT_IRRELEVANT, RunConfig
-from eagle_bench.config.values import plain
+from eagle_bench.config.values import check_name, plain
 from eagle_bench.errors import UserError
 from eagle_bench.records.identity import config_hash
 
@@ -30,6 +30,7 @@ LONGEST_NAME = 100
 def register() -> None:
     """Make the resolvers known. Hydra keeps a sweep's first answer for all jobs of the sweep."""
     OmegaConf.register_new_resolver("named", named, replace=True)
+    OmegaConf.register_new_resolver("leading", leading, replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
     OmegaConf.register_new_resolver("sweep_folder", sweep_folder, use_cache=True, replace=True)
 
@@ -45,6 +46,18 @@ def named(output_dir: str) -> str:
     if not str(output_dir).strip():
         raise UserError("output_dir is empty; name a folder, or leave it away.")
     return output_dir
+
+
+def leading(name: str | None) -> str:
+    """What `name` puts before a folder's name.
+
+    Raises
+    ------
+    UserError
+        It cannot stand in a folder's name.
+    """
+    check_name(name)
+    return f"{name}-" if name else ""
 
 
 def job_folder(now: str, _root_: DictConfig) -> str:

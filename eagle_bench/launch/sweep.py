@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ class Sweep:
         How many there are; 0 where that is not known beforehand.
     measured_s : list[float]
         What each job took that was not found finished.
+    began_s : float
+        When this process began to work, on the clock `time.monotonic`.
     """
 
     folder: Path | None = None
@@ -53,6 +56,7 @@ class Sweep:
     tracker: TrackerConfig | None = None
     jobs: int = 0
     measured_s: list[float] = field(default_factory=list)
+    began_s: float = field(default_factory=time.monotonic)
 
     def place(self, number: int) -> str:
         """Which of the sweep's jobs the `number`-th is, and how long it and the rest will take."""

@@ -57,6 +57,11 @@ class Job:
         return self.status == "complete"
 
     @property
+    def name(self) -> str:
+        """What a person called it; empty for nothing."""
+        return str(self.config.get("name") or "")
+
+    @property
     def method(self) -> str | None:
         """Name of the speculative arm; None when only the baseline ran."""
         return next((arm for arm in self.summary.get("arms", {}) if arm != BASELINE), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from eagle_bench.errors import printable
+from eagle_bench.errors import OutOfTime, printable
 from eagle_bench.records.rows import GenerationRow
 
 SILENCE_S = 4.0
@@ -29,8 +30,10 @@ SHARE = 0.05
 class ProgressBar:
     """Generations done, tokens/s and time left on stderr: a bar in a terminal, lines in a log."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, until_s: float = math.inf) -> None:
+        """`until_s` is when `OutOfTime` is raised, on the clock `time.monotonic`."""
         self._quiet = quiet
+        self._until_s = until_s
         self._console = Console(stderr=True)
         self._drawn = sys.stderr.isatty()
         self._progress: Progress | None = None
@@ -42,6 +45,7 @@ class ProgressBar:
 
     def start(self, total: int, repeat: int) -> None:
         """Show an empty bar for the `total` generations of a repeat."""
+        self.check_time()
         self.stop()
         self._tokens, self._seconds = 0, 0.0
         self._began_s = self._told_s = time.monotonic()
@@ -71,6 +75,13 @@ class ProgressBar:
         self._progress.refresh()
         if not self._drawn:
             self._tell(speed)
+        self.check_time()
+
+    def check_time(self) -> None:
+        """Raise `OutOfTime` when `until_s` is over."""
+        if time.monotonic() > self._until_s:
+            self.stop()
+            raise OutOfTime("limit_s is over; the same command goes on.")
 
     def say(self, line: str) -> None:
         """One line on stderr."""

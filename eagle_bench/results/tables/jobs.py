@@ -25,6 +25,7 @@ FIGURES = (
     "Lossless",
 )
 REMARKS = "Remarks"
+TITLE = "Speculative decoding"
 CATEGORY_COLUMNS = (
     "Category",
     "Prompts",
@@ -45,25 +46,30 @@ def job_table(jobs: Sequence[Job], keys: Sequence[str] | None = None) -> Table:
         Complete or not: others show their status, with the reason as a note.
     keys : Sequence[str], optional
         Dotted settings for the first columns; by default those that differ between the
-        jobs, and `gen_len` when none does.
+        jobs, and `gen_len` when none does. Names that differ come before them.
     """
     chosen = list(swept_keys(jobs) if keys is None else keys) or [GEN_LEN]
     ordered = sort_jobs(jobs, chosen)
     remarks = [remark(job) for job in ordered]
     shown = any(remarks)
     headings = [label(key, chosen) for key in chosen]
+    titles = list(dict.fromkeys(job.name for job in ordered))
+    apart = len(titles) > 1
+    headings = [*(["Name"] if apart else []), *headings]
     rows, row_names = [], []
     for job, remarked in zip(ordered, remarks, strict=True):
         values = settings(job.config)
         names = tuple(
             value_text(values[key]) if key in values else _unnamed(job, key) for key in chosen
         )
+        names = (job.name or NONE, *names) if apart else names
         cells = _figures(job.summary, job.method) if job.complete else (NONE,) * len(FIGURES)
         rows.append(Row(names + cells + ((remarked,) if shown else ()), not job.complete))
         row_names.append(", ".join(f"{h} {v}" for h, v in zip(headings, names, strict=True)))
     told = notes(ordered, row_names)
     columns = (*headings, *FIGURES, *((REMARKS,) if shown else ()))
-    return Table("Speculative decoding", columns, tuple(rows), len(chosen), tuple(told))
+    title = f"{titles[0]}: speculative decoding" if titles[0] and not apart else TITLE
+    return Table(title, columns, tuple(rows), len(headings), tuple(told))
 
 
 def category_table(job: Job) -> Table | None:

@@ -40,6 +40,8 @@ def numbers(job: Job) -> dict[str, float]:
 
 
 def run_name(job: Job, keys: Sequence[str] = ("decoding.name", "drafter.name", STEP)) -> str:
-    """A name to tell runs apart by: method, drafter, length."""
+    """A name to tell runs apart by: the run's own, then method, drafter, length."""
     values = settings(job.config)
-    return "-".join(value_text(values[key]) for key in keys if key in values) or job.folder.name
+    own = [job.name] if job.name else []
+    parts = [*own, *(value_text(values[key]) for key in keys if key in values)]
+    return "-".join(parts) or job.folder.name
