@@ -165,20 +165,15 @@ def _preflight(
     settings: dict[str, Any], drafter: Eagle3Config
 ) -> tuple[LoadReport, dict[str, Any]]:
     """The head beside the loaded target, and what it says itself on the embedded prompts."""
-    from eagle_bench.config.dataset import DatasetConfig
     from eagle_bench.config.values import DType
-    from eagle_bench.data.chat import chat_format, opening
-    from eagle_bench.data.loader import load_prompts
     from eagle_bench.drafters.build import load_eagle_head
-    from eagle_bench.measure.probe.preflight import PROMPTS, preflight
+    from eagle_bench.measure.probe.ask import questions
+    from eagle_bench.measure.probe.preflight import preflight
     from eagle_bench.models.load import load_target, resolve_device
 
     target = load_target(_model(settings), DType.auto, resolve_device("auto"))
     loaded = load_eagle_head(drafter, target)
-    chat = chat_format(target.tokenizer, "auto" if target.tokenizer.chat_template else "none", None)
-    prompts = load_prompts(DatasetConfig(name="embedded"), PROMPTS, 0).prompts
-    encoded = [chat.encode(opening(prompt)) for prompt in prompts]
-    return loaded.report, preflight(loaded.head, target, encoded).plain()
+    return loaded.report, preflight(loaded.head, target, questions(target)).plain()
 
 
 if __name__ == "__main__":

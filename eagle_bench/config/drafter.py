@@ -8,7 +8,7 @@ from typing import ClassVar
 from omegaconf import MISSING
 
 from eagle_bench import assets
-from eagle_bench.config.values import Attention, at_least
+from eagle_bench.config.values import Attention, ReadAs, at_least
 
 
 @dataclass
@@ -45,7 +45,8 @@ SHIPPED = {"embedded": assets.EAGLE3, "smollm2": assets.SMOLLM2_EAGLE3}
 class Eagle3Config(DrafterConfig):
     """An EAGLE head from a checkpoint folder; `path: null` is the shipped head of that name.
 
-    Null in `aux_layers`, `rope_theta` and the norm flags means: as the folder says.
+    Null in `aux_layers`, `rope_theta` and the norm flags means: as the folder says, or with
+    `reading=auto` as the pre-flight finds where the folder leaves it open.
     """
 
     is_head: ClassVar[bool] = True
@@ -59,6 +60,7 @@ class Eagle3Config(DrafterConfig):
     rope_theta: float | None = None
     norm_before_residual: bool | None = None
     norm_output: bool | None = None
+    reading: ReadAs = ReadAs.auto
 
     def checkpoints(self) -> dict[str, str]:
         named = {"drafter": self.path or str(SHIPPED.get(self.name, assets.EAGLE3))}

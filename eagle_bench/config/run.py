@@ -94,6 +94,11 @@ RESULT_IRRELEVANT = (
 )
 """Settings that do not change what is measured, so they are no part of a job's identity."""
 
-LATER: dict[str, Any] = {"model.packing": "auto", "measure.remeasure": 2, "compile": "off"}
+LATER: dict[str, Any] = {
+    "compile": "off",
+    "drafter.reading": "auto",
+    "measure.remeasure": 2,
+    "model.packing": "auto",
+}
 """Settings that came when results were on disk already, as `group.name`, with their defaults. At
 its default such a setting is no part of a job's identity, so that an upgrade orphans no folder."""

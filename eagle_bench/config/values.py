@@ -34,6 +34,13 @@ class Attention(Enum):
     flex_attention_mla = "flex_attention_mla"
 
 
+class ReadAs(Enum):
+    """`auto`: an EAGLE head is read as its pre-flight finds it trained, where its folder allows."""
+
+    auto = "auto"
+    as_configured = "as_configured"
+
+
 class Implementation(Enum):
     """`auto` takes the lean forward where it fits and transformers' own elsewhere."""
 

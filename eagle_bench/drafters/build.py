@@ -28,6 +28,7 @@ from eagle_bench.models.target import Target
 if TYPE_CHECKING:
     from eagle_bench.drafters.heads.head import EagleHead
     from eagle_bench.drafters.heads.load import LoadedHead
+    from eagle_bench.drafters.heads.reading import HeadReading
 
 
 @dataclass
@@ -40,6 +41,8 @@ class BuiltDrafter:
         The most tokens of context that a draft model was made for.
     preflight : dict or None
         What `measure/probe/preflight.py` found, once it was asked.
+    adopted : BuiltDrafter or None
+        The same head under the reading that was found better, if one was taken.
     head : EagleHead or None
         The head that drafts, where one does.
     """
@@ -48,6 +51,7 @@ class BuiltDrafter:
     report: dict[str, Any] = field(default_factory=dict)
     max_positions: int | None = None
     preflight: dict[str, Any] | None = None
+    adopted: BuiltDrafter | None = None
     head: EagleHead | None = None
 
 
@@ -167,28 +171,48 @@ def load_eagle_head(config: Eagle3Config, target: Target) -> LoadedHead:
 def _eagle3(
     config: Eagle3Config, decoding: DecodingConfig, target: Target, compile: Compile
 ) -> BuiltDrafter:
-    from eagle_bench.drafters.eagle3 import Eagle3Drafter
-
     loaded = load_eagle_head(config, target)
     if decoding.width > loaded.config.draft_vocab_size:
         raise UserError(
             f"decoding asks for {decoding.width} children of a node; the head's draft vocabulary "
             f"has only {loaded.config.draft_vocab_size} tokens."
         )
-    report = loaded.report.plain()
+    return _drafting(loaded.head, loaded.report.plain(), decoding, target, compile)
+
+
+def _drafting(
+    head: EagleHead,
+    report: dict[str, Any],
+    decoding: DecodingConfig,
+    target: Target,
+    compile: Compile,
+) -> BuiltDrafter:
+    from eagle_bench.drafters.eagle3 import Eagle3Drafter
+
     if compile is Compile.off:
-        drafter = Eagle3Drafter(loaded.head, target, "eagle3")
-        return BuiltDrafter(drafter, report, head=loaded.head)
+        return BuiltDrafter(Eagle3Drafter(head, target, "eagle3"), report, head=head)
     from eagle_bench.drafters.compiled_eagle3 import CompiledEagle3Drafter
     from eagle_bench.drafters.heads.compiled import compile_levels
 
     vocabulary = torch.arange(target.spec.vocab_size, device=target.spec.device)
-    own = loaded.head.embed_tokens
+    own = head.embed_tokens
     embeddings = target.embed(vocabulary) if own is None else own.weight
-    levels = compile_levels(loaded.head, embeddings, decoding.width, target.spec.max_positions)
-    drafter = CompiledEagle3Drafter(loaded.head, target, "eagle3", levels)
-    report["compile_s"] = levels.compile_s
-    return BuiltDrafter(drafter, report, head=loaded.head)
+    levels = compile_levels(head, embeddings, decoding.width, target.spec.max_positions)
+    drafter = CompiledEagle3Drafter(head, target, "eagle3", levels)
+    return BuiltDrafter(drafter, report | {"compile_s": levels.compile_s}, head=head)
+
+
+def read_otherwise(
+    built: BuiltDrafter,
+    reading: HeadReading,
+    decoding: DecodingConfig,
+    target: Target,
+    compile: Compile,
+) -> BuiltDrafter:
+    """The EAGLE head of `built` under another reading; its weights are shared."""
+    assert built.head is not None
+    head = built.head.variant(reading).freeze()
+    return _drafting(head, built.report, decoding, target, compile)
 
 
 def _draft_model(config: DraftModelConfig, target: Target, dtype: DType) -> BuiltDrafter:

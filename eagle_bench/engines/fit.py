@@ -35,6 +35,12 @@ def least_context(session: Session, prompt: Prompt) -> int:
     return len(first) + len(later)
 
 
+def check_rooms(session: Session, prompts: Iterable[Prompt], gen_len: int) -> None:
+    """Raise `UserError` unless every prompt and `gen_len` fit into the session's positions."""
+    for prompt in prompts:
+        session.check_room(prompt.id, least_context(session, prompt), gen_len)
+
+
 def rendered_sha256(session: Session, prompts: Iterable[Prompt]) -> str:
     """SHA-256 of the token ids of every prompt's first turn, in order."""
     digest = hashlib.sha256()

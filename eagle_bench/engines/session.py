@@ -44,6 +44,13 @@ class Session:
     chat: ChatFormat
     checkpoints: dict[str, str]
 
+    def use(self, drafter: BuiltDrafter) -> None:
+        """Draft with `drafter`, whose features the target gives from now on."""
+        self.drafter = drafter
+        if drafter.head is not None:
+            layers = drafter.head.config.features_of(self.target.spec.num_layers)
+            self.target.set_aux_layers(layers)
+
     def rooms(self) -> dict[str, int]:
         """The most tokens of prompt and output, by who sets the limit."""
         rooms = {"target": self.target.spec.max_positions}
@@ -114,7 +121,9 @@ class Loader:
         chat = chat_format(target.tokenizer, config.chat_template, config.dataset.enable_thinking)
         with phase("hashing the checkpoints") if self.loads > loads else nullcontext():
             checkpoints = self.fingerprints(config)
-        return Session(target, drafter, chat, checkpoints)
+        session = Session(target, drafter, chat, checkpoints)
+        session.use(drafter)
+        return session
 
     def fingerprints(self, config: RunConfig) -> dict[str, str]:
         """SHA-256 of what `config` names on this machine's disk, by role; loads nothing."""

@@ -197,5 +197,5 @@ def slow_baseline(step_s: float, reference_s: float) -> Guard:
 
 def misread_head(preflight: Mapping[str, Any]) -> Guard:
     """The head is read as it was trained, as far as its pre-flight can tell."""
-    sound = preflight["verdict"] in ("fits", "not asked")
+    sound = preflight["verdict"] in ("fits", "adopted", "not asked")
     return Guard("preflight", sound, f"{preflight['sentence']}")

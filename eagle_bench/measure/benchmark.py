@@ -14,7 +14,6 @@ from eagle_bench.config.run import RunConfig
 from eagle_bench.data.prompt import Prompt
 from eagle_bench.decoding.build import build_baseline, build_speculative
 from eagle_bench.engines.conversation import Conversation
-from eagle_bench.engines.fit import least_context
 from eagle_bench.engines.session import Session
 from eagle_bench.machine.energy import energy_meter, shares_j
 from eagle_bench.machine.evidence import Witness
@@ -51,13 +50,7 @@ class Block:
 
 
 class Benchmark:
-    """The two arms of `config` on the prompts, ready to run.
-
-    Raises
-    ------
-    UserError
-        A prompt and `gen_len` do not fit into the target's positions.
-    """
+    """The two arms of `config` on the prompts, ready to run."""
 
     def __init__(self, config: RunConfig, session: Session, prompts: Sequence[Prompt]) -> None:
         self.config = config
@@ -69,8 +62,6 @@ class Benchmark:
         self.energy = energy_meter(target.spec.device)
         self._memory = PeakMemory(target.spec.device)
         self._witness = Witness(target.spec.device)
-        for prompt in prompts:
-            session.check_room(prompt.id, least_context(session, prompt), config.gen_len)
 
     def blocks(self, repeat: int = 0) -> list[Block]:
         """All prompts once, in order."""

@@ -13,7 +13,7 @@ import torch
 
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import AUTO, plain
-from eagle_bench.engines.fit import rendered_sha256
+from eagle_bench.engines.fit import check_rooms, rendered_sha256
 from eagle_bench.engines.session import Loader
 from eagle_bench.engines.setup import Listener, Setup, chosen_prompts, inputs, prepare
 from eagle_bench.errors import RunFailure, UserError
@@ -28,7 +28,7 @@ from eagle_bench.measure.cost.words import in_words as costs_in_words
 from eagle_bench.measure.grading import fp32_control, graded
 from eagle_bench.measure.memory import memory_parts
 from eagle_bench.measure.phases import breakdown, in_words
-from eagle_bench.measure.probe.preflight import ask_head
+from eagle_bench.measure.probe.ask import ask_head
 from eagle_bench.measure.profile import write_trace
 from eagle_bench.measure.takes import Takes
 from eagle_bench.models.parallel import agreed
@@ -102,14 +102,18 @@ def _work(
     if diff is not None:
         store.write_diff(diff)
     with watcher.phase(f"encoding {len(setup.prompts.prompts)} prompts"):
-        benchmark = Benchmark(setup.config, setup.session, setup.prompts.prompts)
+        check_rooms(setup.session, setup.prompts.prompts, config.gen_len)
         rendered = rendered_sha256(setup.session, setup.prompts.prompts)
     if config.measure.preflight:
         ask_head(setup, watcher)
+    benchmark = Benchmark(setup.config, setup.session, setup.prompts.prompts)
     if config.measure.costs:
         for line in cost_card(setup.config, setup.session, setup.prompts.prompts):
             watcher.say(line)
     read = inputs(config, loader, prompts) | {"rendered prompts": rendered}
+    head = setup.session.drafter.head
+    if head is not None:
+        read["reading of the head"] = head.config.reading.sha256()
     attempt = Attempt(config_hash(plain(config)), read, dict(provenance))
     earlier = store.begin(attempt)
     provenance["sessions"] = [dict(each.provenance) for each in earlier]

@@ -10,16 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from eagle_bench import assets
-from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.values import DType
-from eagle_bench.data.chat import chat_format, opening
-from eagle_bench.data.loader import load_prompts
 from eagle_bench.drafters.build import load_eagle_head
 from eagle_bench.errors import UserError
 from eagle_bench.inspect import inspect, parse
-from eagle_bench.measure.probe.preflight import PROMPTS, Preflight, preflight
+from eagle_bench.measure.probe.ask import questions
+from eagle_bench.measure.probe.preflight import Preflight, preflight
 from eagle_bench.models.load import load_target
 from eagle_bench.models.target import Target
 
@@ -34,9 +32,7 @@ def target() -> Target:
 
 @pytest.fixture(scope="module")
 def prompts(target: Target) -> list[list[int]]:
-    chat = chat_format(target.tokenizer, "auto", None)
-    chosen = load_prompts(DatasetConfig(name="embedded"), PROMPTS, 0).prompts
-    return [chat.encode(opening(prompt)) for prompt in chosen]
+    return questions(target)
 
 
 def ask(target: Target, prompts: list[list[int]], **settings: Any) -> Preflight:
@@ -100,6 +96,12 @@ def test_an_invented_rope_scaling(target: Target, prompts: list[list[int]], tmp_
 def test_prompts_that_fill_the_positions_are_not_asked(target: Target) -> None:
     found = ask(target, [[5] * (target.spec.max_positions - 2)])
     assert (found.verdict, found.tokens) == ("not asked", 0)
+
+
+def test_one_prompt_proves_no_other_reading(target: Target, prompts: list[list[int]]) -> None:
+    found = ask(target, prompts[:1], norm_output=True)
+    assert (found.verdict, found.tried) == ("not asked", [])
+    assert "one prompt cannot show" in found.sentence
 
 
 def test_two_faults_at_once(target: Target, prompts: list[list[int]]) -> None:

@@ -35,27 +35,43 @@ def read_aux_layers(
     if not ids:
         said = "config.json does not name the aux layers; the default [2, L//2, L-3] is assumed."
         why = "not in config.json: the default [2, L//2, L-3]"
-        return Choice(None, why, (said,) if form.names_aux else ())
+        others = () if num_layers is None else _neighbours(default_aux_layers(num_layers))
+        return Choice(None, why, (said,) if form.names_aux else (), others)
     where = f"eagle_config.{KEY}" if nested else KEY if config.get(KEY) else OUTPUTS_KEY
     inputs, moved = tuple(ids), tuple(i + 1 for i in ids)
     if where == OUTPUTS_KEY:
-        return Choice(moved, f"{where}={ids}, layer outputs by that key's meaning")
+        why = f"{where}={ids}, layer outputs by that key's meaning"
+        return Choice(moved, why, others=_normed(moved, num_layers))
     if num_layers is not None and default_aux_layers(num_layers) in (inputs, moved):
         kind = "input" if inputs == default_aux_layers(num_layers) else "output"
-        layers = default_aux_layers(num_layers)
-        return Choice(layers, f"{where}={ids}, layer {kind}s by the default pattern")
+        layers, other = (inputs, moved) if kind == "input" else (moved, inputs)
+        why = f"{where}={ids}, layer {kind}s by the default pattern"
+        return Choice(layers, why, others=(other,))
     if num_layers in ids:
         why = f"{where}={ids}, layer inputs: {num_layers} can only name a boundary"
-        return Choice(inputs, why)
+        return Choice(inputs, why, others=_normed(inputs, num_layers))
     kind = form.aux_ids if nested else "input"
-    layers = inputs if kind == "input" else moved
+    layers, other = (inputs, moved) if kind == "input" else (moved, inputs)
     doubtful = ids[0] == (1 if kind == "input" else 2)
     doubt = (
         f"{where}={ids} is read as layer {kind}s, but its first id is the other convention's; "
         f"if acceptance is poor, set drafter.aux_layers={_shifted(ids, kind)}."
     )
     why = f"{where}={ids}, layer {kind}s by the format's convention"
-    return Choice(layers, why, (doubt,) if doubtful else ())
+    others = (other, *_normed(layers, num_layers), *_normed(other, num_layers))
+    return Choice(layers, why, (doubt,) if doubtful else (), others)
+
+
+def _neighbours(layers: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """The same boundaries counted one lower, and one higher."""
+    return tuple(tuple(each + by for each in layers) for by in (-1, 1))
+
+
+def _normed(layers: tuple[int, ...], num_layers: int | None) -> tuple[tuple[int, ...], ...]:
+    """The same layers with the last boundary behind the final norm, where it is among them."""
+    if num_layers not in layers:
+        return ()
+    return (tuple(each + (each == num_layers) for each in layers),)
 
 
 def _shifted(ids: list[int], kind: str) -> str:

@@ -71,10 +71,10 @@ class HeadConfig:
 
     def features_of(self, num_target_layers: int) -> tuple[int, ...]:
         """The boundaries of a target with `num_target_layers` layers that the head reads."""
-        if self.generation != 3:
-            return (num_target_layers + 1,)
         if self.reading.aux_layers is not None:
             return self.reading.aux_layers
+        if self.generation != 3:
+            return (num_target_layers + 1,)
         return default_aux_layers(num_target_layers)
 
     def cache_elements_per_token(self) -> tuple[int, int]:

@@ -12,6 +12,8 @@ target. It is a part of `HeadConfig`, so it is what the head computes by; the lo
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
@@ -31,11 +33,15 @@ class RopeConfig:
 
 
 class Choice(NamedTuple):
-    """One choice, where it comes from, and sentences that a person must read."""
+    """One choice, where it comes from, and sentences that a person must read.
+
+    `others` are the values that it may have as well for all that folder and settings say.
+    """
 
     value: Any
     why: str
     doubts: tuple[str, ...] = ()
+    others: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class HeadReading:
         By the names above, where the choice comes from.
     doubts : tuple of str
         Sentences that a person must read.
+    others : mapping of str to tuple
+        By the names above, the values that folder and settings allow as well.
     """
 
     aux_layers: tuple[int, ...] | None = None
@@ -72,6 +80,7 @@ class HeadReading:
     rope: RopeConfig = field(default_factory=RopeConfig)
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
     doubts: tuple[str, ...] = field(default=(), compare=False)
+    others: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, **choices: Choice) -> HeadReading:
@@ -80,6 +89,7 @@ class HeadReading:
             **{name: choice.value for name, choice in choices.items()},
             reasons={name: choice.why for name, choice in choices.items()},
             doubts=tuple(doubt for choice in choices.values() for doubt in choice.doubts),
+            others={name: choice.others for name, choice in choices.items()},
         )
 
     def plain(self) -> dict[str, dict[str, Any]]:
@@ -90,5 +100,10 @@ class HeadReading:
             name: {"value": value, "why": self.reasons.get(name)} for name, value in values.items()
         }
 
+    def sha256(self) -> str:
+        """Of all choices, whatever their reasons."""
+        values = {name: choice["value"] for name, choice in self.plain().items()}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
-CHOICES = tuple(each.name for each in fields(HeadReading) if each.name not in ("reasons", "doubts"))
+
+CHOICES = tuple(each.name for each in fields(HeadReading) if each.compare)

@@ -54,7 +54,8 @@ def settle(
     if config.generation == 3:
         aux = read_aux_layers(checkpoint, settings.aux_layers, num_layers)
     else:
-        aux = Choice(None, "EAGLE-1/2 reads the final hidden state")
+        raw = () if num_layers is None else ((num_layers,),)
+        aux = Choice(None, "EAGLE-1/2 reads the final hidden state", others=raw)
     window = read_window(checkpoint.sizes, config.num_layers)
     return HeadReading.of(
         aux_layers=aux,
@@ -72,13 +73,15 @@ def _flag(checkpoint: Checkpoint, settings: Eagle3Config, name: str) -> Choice:
     if told is not None:
         return Choice(told, f"drafter.{name}")
     said, where = checkpoint.flag(name)
-    return Choice(bool(said), where)
+    return Choice(bool(said), where, others=(True,) if said is None else ())
 
 
 def _norm_output(checkpoint: Checkpoint, settings: Eagle3Config) -> Choice:
     choice = _flag(checkpoint, settings, "norm_output")
-    sure = settings.norm_output is not None or not checkpoint.form.two_norm_outputs
-    return choice._replace(doubts=() if sure or not choice.value else (NORM_OUTPUT,))
+    if settings.norm_output is not None:
+        return choice
+    doubtful = choice.value and checkpoint.form.two_norm_outputs
+    return choice._replace(doubts=(NORM_OUTPUT,) if doubtful else (), others=(not choice.value,))
 
 
 def _embeddings(
@@ -113,6 +116,7 @@ def _embeddings(
             f"{EMBEDDINGS} of the head differs from the target's embeddings and is used in "
             "their place; drafter.embedding_key=target takes the target's.",
         ),
+        others=(False,),
     )
 
 

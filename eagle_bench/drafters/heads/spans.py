@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from eagle_bench.drafters.heads.reading import Choice, RopeConfig
 from eagle_bench.errors import UserError
 
 FULL, SLIDING = "full_attention", "sliding_attention"
+ROPE_BASES = (1e4, 1e5, 1.5e5, 5e5, 1e6, 5e6, 1e7)
+"""Those of the released Llama, Qwen, Mistral and gpt-oss families and of their heads."""
 
 
 def read_window(sizes: Mapping[str, Any], num_layers: int) -> Choice:
@@ -27,7 +30,7 @@ def read_window(sizes: Mapping[str, Any], num_layers: int) -> Choice:
         if width is None:
             return Choice(None, "no sliding_window in config.json")
         if not sizes.get("use_sliding_window", True):
-            return Choice(None, "use_sliding_window=false in config.json")
+            return Choice(None, "use_sliding_window=false in config.json", others=(width,))
         below = sizes.get("max_window_layers") or 0
         kinds = [FULL if layer < below else SLIDING for layer in range(num_layers)]
         why = f"sliding_window of config.json, max_window_layers={below}"
@@ -35,7 +38,7 @@ def read_window(sizes: Mapping[str, Any], num_layers: int) -> Choice:
         why = f"layer_types of config.json: {kinds[0]}"
     seen = set(kinds[:num_layers])
     if seen == {FULL}:
-        return Choice(None, why)
+        return Choice(None, why, others=() if width is None else (width,))
     if seen != {SLIDING} or width is None:
         raise UserError(
             f"config.json of the head says layer_types={kinds[:num_layers]} and sliding_window="
@@ -46,7 +49,7 @@ def read_window(sizes: Mapping[str, Any], num_layers: int) -> Choice:
         f"layer_types names {len(kinds)} layers and the head has {num_layers}: its first "
         f"layers' window of {width} tokens is taken."
     )
-    return Choice(width, why, (doubt,) if len(kinds) != num_layers else ())
+    return Choice(width, why, (doubt,) if len(kinds) != num_layers else (), (None,))
 
 
 def read_rope(sizes: Mapping[str, Any], window: int | None, told: float | None) -> Choice:
@@ -81,4 +84,7 @@ def read_rope(sizes: Mapping[str, Any], window: int | None, told: float | None) 
     )
     if told is not None:
         return Choice(rope, "drafter.rope_theta")
-    return Choice(rope, "config.json" if said is not None else "unsaid in config.json: 10000")
+    if said is not None:
+        return Choice(rope, "config.json")
+    others = tuple(replace(rope, theta=theta) for theta in ROPE_BASES if theta != rope.theta)
+    return Choice(rope, "unsaid in config.json: 10000", others=others)

@@ -21,8 +21,8 @@ from eagle_bench.errors import UserError
 from eagle_bench.figures.judged import Forced, Passage
 from eagle_bench.figures.proxy import ProxyResult, Sample, TokenRow, compare
 from eagle_bench.figures.statistics import Sampling
+from eagle_bench.measure.probe.ask import ask_head
 from eagle_bench.measure.probe.passages import Passages, make_passages
-from eagle_bench.measure.probe.preflight import ask_head
 from eagle_bench.measure.probe.teacher_forced import force, speaker
 from eagle_bench.records.generation import Request
 

@@ -1,15 +1,21 @@
-"""The plausible ways to read one EAGLE head: where the field's formats and tools differ."""
+"""The plausible ways to read one EAGLE head: where the field's formats and tools differ.
+
+What folder and settings leave open (`HeadReading.others`) a run may take. What they state in one
+way only, or the user set, is tried as well, so that a person can be told that it is wrong.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from eagle_bench.drafters.heads.config import HeadConfig
+from eagle_bench.drafters.heads.reading import HeadReading
+from eagle_bench.drafters.heads.spans import ROPE_BASES
 from eagle_bench.models.target import default_aux_layers
 
-ROPE_BASES = (1e4, 1e5, 1.5e5, 5e5, 1e6, 5e6, 1e7)
-"""Those of the released Llama, Qwen, Mistral and gpt-oss families and of their heads."""
+FOUND = "found by the pre-flight"
 
 
 @dataclass(frozen=True)
@@ -20,12 +26,15 @@ class Reading:
     ----------
     name, fix : str
         What differs, in words, and the setting that makes it so.
+    allowed : bool
+        Nothing that the folder or the user states speaks against it.
     config : HeadConfig
         The head under it, its aux layers named.
     """
 
     name: str
     fix: str
+    allowed: bool
     config: HeadConfig
 
     @property
@@ -34,64 +43,70 @@ class Reading:
         assert self.config.reading.aux_layers is not None
         return self.config.reading.aux_layers
 
-    def but(self, name: str, fix: str, **choices: Any) -> Reading:
-        """The reading with other `choices`."""
-        reading = replace(self.config.reading, **choices)
-        return Reading(name, fix, replace(self.config, reading=reading))
-
 
 def as_read(config: HeadConfig, num_layers: int) -> Reading:
     """The detected settings of a head beside a target with `num_layers` layers."""
     named = replace(config.reading, aux_layers=config.features_of(num_layers))
-    return Reading("the detected settings", "", replace(config, reading=named))
+    return Reading("the detected settings", "", True, replace(config, reading=named))
 
 
 def readings(here: Reading, num_layers: int) -> list[Reading]:
     """Every reading that differs from `here` in one point and needs the same tensors."""
-    found = [*_other_layers(here, num_layers), *_other_rope(here), *_other_norms(here)]
-    if here.config.reading.mapped:
-        fix = "the head's ids are the target's: remove d2t and t2d from the checkpoint"
-        found.append(here.but("no vocabulary map", fix, mapped=False))
-    return found
-
-
-def _other_layers(here: Reading, num_layers: int) -> list[Reading]:
-    if here.config.generation != 3:
-        return []
-    layers = [tuple(each + by for each in here.aux) for by in (-1, 1)]
-    layers.append(default_aux_layers(num_layers))
+    reading = here.config.reading
+    allowed = [(name, value) for name, values in reading.others.items() for value in values]
+    told = [each for each in _stated_otherwise(here, num_layers) if each not in allowed]
     return [
-        here.but(
-            f"aux layers {list(aux)}",
-            f"drafter.aux_layers=[{','.join(map(str, aux))}]",
-            aux_layers=aux,
-        )
-        for aux in dict.fromkeys(layers)
-        if aux != here.aux and min(aux) >= 0 and max(aux) < num_layers
+        _but(here, name, value, (name, value) in allowed, num_layers)
+        for name, value in (*allowed, *told)
+        if value != getattr(reading, name)
     ]
 
 
-def _other_rope(here: Reading) -> list[Reading]:
-    rope = here.config.reading.rope
-    fix = "rope_scaling to null in the head's config.json"
-    without = [here.but("no RoPE scaling", fix, rope=replace(rope, scaling=None))]
-    return (without if rope.scaling else []) + [
-        here.but(
-            f"RoPE base {theta:.0f}",
-            f"drafter.rope_theta={theta:.0f}",
-            rope=replace(rope, theta=theta),
-        )
-        for theta in ROPE_BASES
-        if theta != rope.theta
-    ]
+def _but(here: Reading, choice: str, value: Any, allowed: bool, num_layers: int) -> Reading:
+    reading = here.config.reading
+    reasons = {**reading.reasons, choice: FOUND}
+    other = replace(reading, **{choice: value}, reasons=reasons)
+    name, fix = _in_words(choice, value, reading, num_layers)
+    return Reading(name, fix, allowed, replace(here.config, reading=other))
 
 
-def _other_norms(here: Reading) -> list[Reading]:
-    if here.config.generation != 3:
-        return []
-    found = []
-    for flag in ("norm_before_residual", "norm_output"):
-        value = not getattr(here.config.reading, flag)
-        setting = f"{flag}={str(value).lower()}"
-        found.append(here.but(setting, f"drafter.{setting}", **{flag: value}))
-    return found
+def _stated_otherwise(here: Reading, num_layers: int) -> Iterator[tuple[str, Any]]:
+    """What is often stated wrongly, as choices of a `HeadReading`."""
+    reading = here.config.reading
+    if here.config.generation == 3:
+        layers = [tuple(each + by for each in here.aux) for by in (-1, 1)]
+        for aux in dict.fromkeys((*layers, default_aux_layers(num_layers))):
+            if min(aux) >= 0 and max(aux) < num_layers:
+                yield "aux_layers", aux
+        yield "norm_before_residual", not reading.norm_before_residual
+        yield "norm_output", not reading.norm_output
+    if reading.rope.scaling:
+        yield "rope", replace(reading.rope, scaling=None)
+    for theta in ROPE_BASES:
+        yield "rope", replace(reading.rope, theta=theta)
+    yield "mapped", False
+
+
+def _in_words(choice: str, value: Any, here: HeadReading, num_layers: int) -> tuple[str, str]:
+    """A choice in words, and the setting that makes it."""
+    match choice:
+        case "aux_layers" if value == (num_layers,):
+            return "the last state before the final norm", "drafter.reading=auto"
+        case "aux_layers" if num_layers + 1 in value:
+            return "the last state behind the final norm", "drafter.reading=auto"
+        case "aux_layers":
+            setting = f"drafter.aux_layers=[{','.join(map(str, value))}]"
+            return f"aux layers {list(value)}", setting
+        case "own_embeddings":
+            return "the target's embeddings", "drafter.embedding_key=target"
+        case "window":
+            name = "no sliding window" if value is None else f"a sliding window of {value}"
+            return name, "use_sliding_window in the head's config.json"
+        case "rope" if value.theta == here.rope.theta:
+            return "no RoPE scaling", "rope_scaling to null in the head's config.json"
+        case "rope":
+            return f"RoPE base {value.theta:.0f}", f"drafter.rope_theta={value.theta:.0f}"
+        case "mapped":
+            fix = "the head's ids are the target's: remove d2t and t2d from the checkpoint"
+            return "no vocabulary map", fix
+    return f"{choice}={str(value).lower()}", f"drafter.{choice}={str(value).lower()}"
