@@ -11,7 +11,7 @@ from eagle_bench.launch.registry import CONF
 from eagle_bench.results.tables.render import print_table
 from eagle_bench.results.tables.table import Row, Table
 
-GROUPS = ("model", "drafter", "dataset", "decoding", "sweep", "experiment")
+GROUPS = ("model", "drafter", "dataset", "decoding", "engine", "sweep", "experiment")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ from omegaconf import MISSING
 from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.config.decoding import DecodingConfig
 from eagle_bench.config.drafter import DrafterConfig
+from eagle_bench.config.engine import EngineConfig
 from eagle_bench.config.measure import MeasureConfig
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.tracker import TrackerConfig
@@ -45,6 +46,7 @@ class RunConfig:
     dataset: DatasetConfig = MISSING
     decoding: DecodingConfig = MISSING
     tracker: TrackerConfig = MISSING
+    engine: EngineConfig = field(default_factory=lambda: EngineConfig(name="own"))
     measure: MeasureConfig = field(default_factory=MeasureConfig)
 
     gen_len: int = 128
@@ -97,6 +99,7 @@ RESULT_IRRELEVANT = (
 LATER: dict[str, Any] = {
     "compile": "off",
     "drafter.reading": "auto",
+    "engine": {"name": "own"},
     "measure.remeasure": 2,
     "model.packing": "auto",
 }

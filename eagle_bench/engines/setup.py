@@ -10,6 +10,7 @@ from eagle_bench.config.run import RunConfig
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.data.prompt import PromptSet
 from eagle_bench.drafters.build import check_combination
+from eagle_bench.engines.build import check_engine
 from eagle_bench.engines.fit import least_context
 from eagle_bench.engines.heritage import other_target
 from eagle_bench.engines.session import Loader, Session
@@ -64,6 +65,7 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
         Something that the user can mend.
     """
     check_combination(config)
+    check_engine(config)
     session = loader.session(config, listener.phase)
     _check_depth(config, session)
     for remark in session.target.spec.remarks:

@@ -71,20 +71,23 @@ def round_table(rows: Sequence[GenerationRow], rounds: Sequence[RoundRow] = ()) 
     All in tokens. `position` is the index in the output of the round's first token,
     `context_len` the tokens before it. Depths come from the round rows where given; a
     generation row alone knows only their sum, which is then laid out as equal depths with what
-    remains last. That is exact for drafts of one fixed depth, the last round's cut or not.
+    remains last. That is exact for drafts of one fixed depth, the last round's cut or not. Rows
+    that do not tell their rounds have none here.
     """
     recorded = {
         (row.prompt_id, row.turn, row.arm, row.repeat, row.round): row.depth for row in rounds
     }
     deepest = {
         arm: max(
-            (_even_depth(row) for row in rows if row.arm == arm and row.rounds),
+            (even_depth(row) for row in rows if row.arm == arm),
             default=0,
         )
         for arm in {row.arm for row in rows}
     }
     lines: list[tuple[str, int, int, int, int]] = []
     for row in rows:
+        if row.accept_lengths is None:
+            continue
         left = row.drafted_depth
         position = row.new_tokens + row.overshoot - sum(row.accept_lengths) - row.rounds
         for index, accepted in enumerate(row.accept_lengths):
@@ -99,8 +102,12 @@ def round_table(rows: Sequence[GenerationRow], rounds: Sequence[RoundRow] = ()) 
     return pd.DataFrame(lines, columns=columns)
 
 
-def _even_depth(row: GenerationRow) -> int:
-    return max(-(-row.drafted_depth // row.rounds), *row.accept_lengths)
+def even_depth(row: GenerationRow) -> int:
+    """The least depth that all rounds of `row` can have had; 0 without a round."""
+    if not row.rounds:
+        return 0
+    even: int = max([-(-row.drafted_depth // row.rounds), *(row.accept_lengths or ())])
+    return even
 
 
 def along(table: pd.DataFrame, column: str) -> list[dict[str, Any]]:

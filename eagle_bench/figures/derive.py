@@ -53,6 +53,7 @@ def _shorten(row: GenerationRow, gen_len: int, rounds: list[RoundRow]) -> Genera
         return _cut(row, gen_len, share, target_calls=row.target_calls - row.new_tokens + gen_len)
     opening = row.new_tokens + row.overshoot - row.accepted - row.rounds
     emitted = opening
+    assert row.accept_lengths is not None
     kept = 0
     while emitted < gen_len:
         emitted += row.accept_lengths[kept] + 1
@@ -71,7 +72,7 @@ def _shorten(row: GenerationRow, gen_len: int, rounds: list[RoundRow]) -> Genera
         accept_lengths=accept_lengths,
         accepted=sum(accept_lengths),
         overshoot=emitted - gen_len,
-        draft_calls=round(row.draft_calls * linear),
+        draft_calls=round((row.draft_calls or 0) * linear),
         drafted=sum(r.nodes for r in head) if known else round(row.drafted * linear),
         drafted_depth=sum(r.depth for r in head) if known else round(row.drafted_depth * linear),
     )

@@ -42,15 +42,15 @@ def frame(rows: Sequence[GenerationRow]) -> pd.DataFrame:
             "prefill_s": [row.prefill_s for row in rows],
             "decode_s": [row.decode_s for row in rows],
             "target_calls": [row.target_calls for row in rows],
-            "draft_calls": [row.draft_calls for row in rows],
+            "draft_calls": np.array([row.draft_calls for row in rows], dtype=np.float64),
             "rounds": [row.rounds for row in rows],
-            "round_tokens": [sum(row.accept_lengths) + len(row.accept_lengths) for row in rows],
+            "round_tokens": [row.accepted + row.rounds for row in rows],
             "overshoot": [row.overshoot for row in rows],
             "drafted": [row.drafted for row in rows],
             "drafted_depth": [row.drafted_depth for row in rows],
             "accepted": [row.accepted for row in rows],
             "at_eos": [int(row.stop_reason == "eos") for row in rows],
-            "peak_bytes": [row.peak_bytes for row in rows],
+            "peak_bytes": np.array([row.peak_bytes for row in rows], dtype=np.float64),
             "energy_j": np.array([row.energy_j for row in rows], dtype=np.float64),
         }
     )

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eagle_bench.figures.acceptance import along, position_intervals, positions, round_table
+from eagle_bench.figures.acceptance import (
+    along,
+    even_depth,
+    position_intervals,
+    positions,
+    round_table,
+)
 from eagle_bench.figures.disturbance import disturbance
 from eagle_bench.figures.frame import frame, methods
 from eagle_bench.figures.lossless import LosslessReport
@@ -116,6 +122,10 @@ def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def _whole(value: float) -> int | None:
+    return int(value) if math.isfinite(value) else None
+
+
 def _quotient(table: pd.DataFrame, numerator: str, denominator: str) -> float | None:
     below = float(table[denominator].sum())
     return _number(float(table[numerator].sum()) / below) if below else None
@@ -162,7 +172,7 @@ def _arm(own: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
         "generations": len(own),
         "eos_share": float(own["at_eos"].mean()),
         "target_calls": int(own["target_calls"].sum()),
-        "peak_bytes": int(own["peak_bytes"].max()),
+        "peak_bytes": _whole(own["peak_bytes"].max()),
         "energy_j_per_token": _number(
             float(own["energy_j"].sum(skipna=False) / own["new_tokens"].sum())
         ),
@@ -206,7 +216,7 @@ def _speculation(
     """Figures that only a speculative arm has, its intervals added to the arm's."""
     steps = macro_steps(own).groupby(level="prompt_id", sort=False).agg(["sum", "size"])
     by_round = round_table(rows, rounds)
-    limits = tau_limits(int(by_round["depth"].max()) if len(by_round) else 0)
+    limits = tau_limits(max(map(even_depth, rows), default=0))
     clusters = steps.to_numpy(np.float64)
     macro = cluster_interval(clusters, ratio, sampling, within=limits["tau_macro"])
     accepted = positions(
@@ -220,7 +230,7 @@ def _speculation(
         "drafted_depth": int(own["drafted_depth"].sum()),
         "accepted": int(own["accepted"].sum()),
         "overshoot": int(own["overshoot"].sum()),
-        "draft_calls": int(own["draft_calls"].sum()),
+        "draft_calls": _whole(own["draft_calls"].sum(skipna=False)),
         "per_position": accepted.marginal,
         "per_position_conditional": accepted.conditional,
         "accept_histogram": accepted.histogram,

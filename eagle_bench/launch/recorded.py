@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.config.decoding import DECODINGS
 from eagle_bench.config.drafter import DRAFTERS
+from eagle_bench.config.engine import ENGINES
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.tracker import TrackerConfig
@@ -22,6 +23,7 @@ GROUPS: Mapping[str, Mapping[str, type]] = {
     "drafter": DRAFTERS,
     "dataset": {"dataset": DatasetConfig},
     "decoding": DECODINGS,
+    "engine": ENGINES,
     "tracker": {"tracker": TrackerConfig},
 }
 
@@ -37,6 +39,7 @@ def recorded_config(settings: Mapping[str, Any]) -> RunConfig:
         They are the settings of another version of eagle_bench.
     """
     node = OmegaConf.structured(RunConfig)
+    settings = {"engine": {"name": "own"}, **settings}
     try:
         for group, kinds in GROUPS.items():
             node[group] = OmegaConf.structured(_kind(settings[group], kinds))

@@ -9,6 +9,7 @@ from hydra.core.config_store import ConfigStore
 from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.config.decoding import DECODINGS
 from eagle_bench.config.drafter import DRAFTERS
+from eagle_bench.config.engine import ENGINES
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.pair import DistributionConfig, ProxyConfig
 from eagle_bench.config.run import RunConfig
@@ -40,6 +41,8 @@ def register(primary: str | None = None) -> None:
     store(group="model", name="schema", node=ModelConfig)
     store(group="dataset", name="schema", node=DatasetConfig)
     store(group="tracker", name="schema", node=TrackerConfig)
+    for name, engine in ENGINES.items():
+        store(group="engine", name=f"{name}_schema", node=engine)
     for name, drafter in DRAFTERS.items():
         store(group="drafter", name=f"{name}_schema", node=drafter)
     for name, method in DECODINGS.items():

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.prompt import Prompt
-from eagle_bench.decoding.build import build_baseline, build_speculative
+from eagle_bench.engines.build import build_arms
 from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Session
 from eagle_bench.machine.energy import energy_meter, shares_j
@@ -57,11 +57,10 @@ class Benchmark:
         self.session = session
         self.prompts = prompts
         target = session.target
-        self.baseline: Arm = build_baseline(config, target)
-        self.speculative: Arm = build_speculative(config, target, session.drafter.drafter)
         self.energy = energy_meter(target.spec.device)
         self._memory = PeakMemory(target.spec.device)
         self._witness = Witness(target.spec.device)
+        self.baseline, self.speculative = build_arms(config, session)
 
     def blocks(self, repeat: int = 0) -> list[Block]:
         """All prompts once, in order."""
@@ -107,15 +106,17 @@ class Benchmark:
             self.energy.start()
             self._witness.start()
             generations = list(arm.generate(requests, self.config.batch_size))
-            evidence = self._witness.stop()
+            evidence = asdict(self._witness.stop())
             joules = self.energy.stop_j()
-            peak_bytes = self._memory.peak_bytes()
+            peak_bytes: int | None = self._memory.peak_bytes()
+            if not self.config.engine.inside:  # An engine's own work would be another's here.
+                evidence, peak_bytes = {}, None
             by_key = {generation.request.key: generation for generation in generations}
             spoken = [by_key[request.key] for request in requests]
             shares = shares_j(joules, [len(generation.tokens) for generation in spoken])
             for talk, generation, energy_j in zip(speaking, spoken, shares, strict=True):
                 trial = self._trial(talk, arm, block)
-                readings = {"energy_j": energy_j, **asdict(evidence)}
+                readings = {"energy_j": energy_j, **evidence}
                 row = GenerationRow.of(generation, trial, peak_bytes, **readings)
                 report(row, round_rows(generation, trial))
                 talk.generated(generation.tokens)

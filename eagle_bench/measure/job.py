@@ -23,6 +23,7 @@ from eagle_bench.figures.repeats import decide
 from eagle_bench.figures.summary import summarise
 from eagle_bench.machine.provenance import clocks, git_diff
 from eagle_bench.measure.benchmark import Benchmark, Block
+from eagle_bench.measure.conformance import conformance
 from eagle_bench.measure.cost.costs import cost_card, measure_costs
 from eagle_bench.measure.cost.words import in_words as costs_in_words
 from eagle_bench.measure.grading import fp32_control, graded
@@ -218,7 +219,9 @@ def _summary(setup: Setup, arm: Arm, store: RunFolder) -> dict[str, Any]:
             f"measure.bootstrap_resamples={resamples}"
         ) from error
     session = setup.session
-    summary["memory"] = memory_parts(config, session.target, session.drafter.drafter, arm, rows)
+    if config.engine.inside:
+        drafter = session.drafter.drafter
+        summary["memory"] = memory_parts(config, session.target, drafter, arm, rows)
     return summary
 
 
@@ -235,6 +238,10 @@ def _look_closer(setup: Setup, store: RunFolder, watcher: Watcher, summary: dict
     if config.measure.fp32_control:
         with watcher.phase("the same prompts in float32"):
             summary["lossless"]["fp32_control"] = fp32_control(config, setup.prompts)
+    if not config.engine.inside:
+        with watcher.phase("the same prompts in our own loop"):
+            summary["engine_gap"] = conformance(config, session, prompts, rows)
+        watcher.say(summary["engine_gap"]["sentence"])
     if config.measure.phases:
         with watcher.phase("timing the phases of a round"):
             summary["phases"], instrumented = breakdown(config, session, prompts, rows)

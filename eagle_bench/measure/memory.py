@@ -41,7 +41,7 @@ def memory_parts(
         "drafter_cache_bytes": drafted * capacity,
         "draft_bytes": config.batch_size * (nodes * cached + extended * drafted + mask),
         "peak_bytes": {
-            arm: max(row.peak_bytes for row in rows if row.arm == arm)
+            arm: max(row.peak_bytes or 0 for row in rows if row.arm == arm)
             for arm in dict.fromkeys(row.arm for row in rows)
         },
     }

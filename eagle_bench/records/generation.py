@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
 
+from eagle_bench.records.counts import Counts
+
 BASELINE = "baseline"
 """The arm that drafts nothing."""
 
@@ -43,7 +45,10 @@ class Round:
 
 @dataclass
 class Generation:
-    """A finished generation: its tokens, its counts, its times (seconds)."""
+    """A finished generation: its tokens, its counts, its times (seconds).
+
+    `told` is what a server counted that does not tell its rounds.
+    """
 
     request: Request
     tokens: list[int] = field(default_factory=list)
@@ -55,6 +60,7 @@ class Generation:
     started_s: float = 0.0
     prefill_s: float = 0.0
     wall_s: float = 0.0
+    told: Counts | None = None
 
     @property
     def accept_lengths(self) -> list[int]:

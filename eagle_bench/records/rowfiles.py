@@ -42,6 +42,8 @@ NULLABLE = {
             "gpu_power_state",
             "gpu_throttle_mask",
             "gpu_processes",
+            "draft_calls",
+            "peak_bytes",
         ),
         "Int64",
     ),

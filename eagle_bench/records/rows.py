@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from eagle_bench.records.counts import Counts
 from eagle_bench.records.generation import BASELINE, Generation, turn_key
 
 
@@ -33,6 +34,9 @@ class GenerationRow:
     `stalled_s`, `disturbed` and `culprit` are `figures.stalls`' judgement of the rounds when the
     job ended. A pair that was measured again has several takes, numbered from 0; which one counts
     is `figures.takes`' choice.
+
+    An engine's row has None for what the engine does not tell. `accepted_at` are the rounds in
+    which the draft in each position was accepted, where an engine tells these and no rounds.
     """
 
     prompt_id: str
@@ -49,14 +53,14 @@ class GenerationRow:
     prefill_s: float
     decode_s: float
     target_calls: int
-    draft_calls: int
+    draft_calls: int | None
     rounds: int
-    accept_lengths: list[int]
+    accept_lengths: list[int] | None
     overshoot: int
     drafted: int
     drafted_depth: int
     accepted: int
-    peak_bytes: int
+    peak_bytes: int | None
     energy_j: float | None = None
     batch_size: int = 1
     order: int = 0
@@ -76,6 +80,7 @@ class GenerationRow:
     disturbed: bool = False
     culprit: str | None = None
     take: int = 0
+    accepted_at: list[int] | None = None
 
     @property
     def lost_s(self) -> float:
@@ -83,13 +88,15 @@ class GenerationRow:
         return (self.stalled_s or 0.0) if self.disturbed else 0.0
 
     @classmethod
-    def of(cls, generation: Generation, trial: Trial, peak_bytes: int, **readings: Any) -> Self:
+    def of(
+        cls, generation: Generation, trial: Trial, peak_bytes: int | None, **readings: Any
+    ) -> Self:
         """The row of a finished generation; `readings` are its energy and `Evidence`, by name.
 
         The baseline's rounds are its steps, and count as none.
         """
         rounds = [] if trial.arm == BASELINE else generation.rounds
-        return cls(
+        row = cls(
             **vars(trial),
             gen_len=generation.request.gen_len,
             new_tokens=len(generation.tokens),
@@ -110,6 +117,20 @@ class GenerationRow:
             started_s=generation.started_s,
             peak_bytes=peak_bytes,
             **readings,
+        )
+        return row if generation.told is None else row._told(generation.told)
+
+    def _told(self, counts: Counts) -> Self:
+        """The row with a server's counts, whose drafts were chains."""
+        return replace(
+            self,
+            rounds=counts.rounds,
+            accept_lengths=None if counts.rounds else [],
+            accepted_at=list(counts.per_position),
+            drafted=counts.drafted,
+            drafted_depth=counts.drafted,
+            accepted=counts.accepted,
+            draft_calls=None,
         )
 
     @property

@@ -56,6 +56,8 @@ def derived_figures(jobs: Sequence[Job]) -> pd.DataFrame:
     lines: list[dict[str, Any]] = []
     for long, *shorter in _groups(jobs):
         rows, rounds = read_generations(long.folder)[0], read_rounds(long.folder)[0]
+        if any(row.accept_lengths is None for row in rows):  # An engine that does not tell rounds.
+            continue
         for job in shorter:
             lines += _compared(long, shorten(rows, job.config[GEN_LEN], rounds), job)
     return pd.DataFrame(lines, columns=COLUMNS)

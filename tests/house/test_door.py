@@ -55,7 +55,7 @@ def test_presets_tell_a_purpose_for_each() -> None:
     done = door("presets")
     lines = [line for line in done.stdout.splitlines() if line.strip().partition(" ")[0].count("=")]
     conf = Path(__file__).parents[2] / "conf"
-    groups = ("model", "drafter", "dataset", "decoding", "sweep", "experiment")
+    groups = ("model", "drafter", "dataset", "decoding", "engine", "sweep", "experiment")
     assert len(lines) == sum(len(list((conf / group).glob("*.yaml"))) for group in groups)
     assert all(len(line.split()) > 2 for line in lines)
     assert "decoding=" not in door("presets", "model").stdout

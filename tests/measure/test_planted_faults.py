@@ -28,6 +28,7 @@ from eagle_bench.config.values import Stop
 from eagle_bench.decoding import loop
 from eagle_bench.decoding.accept import accept_greedy
 from eagle_bench.decoding.loop import Decoder
+from eagle_bench.engines import build as arms
 from eagle_bench.engines import setup
 from eagle_bench.engines.session import Loader, Phase, Session, unheard
 from eagle_bench.errors import RunFailure
@@ -184,14 +185,14 @@ def test_outputs_that_go_round_in_circles(tmp_path: Path) -> None:
 
 
 def test_an_arm_that_stops_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build = benchmark.build_speculative
+    build = arms.build_speculative
 
     def impatient(*arguments: Any) -> Any:
         arm: Any = build(*arguments)
         arm.eos_ids = frozenset(range(0, 768, 5))
         return arm
 
-    monkeypatch.setattr(benchmark, "build_speculative", impatient)
+    monkeypatch.setattr(arms, "build_speculative", impatient)
     found = summary(tmp_path)
     assert {"unequal_counts", "changed_output"} <= violated(found)
     assert found["flagged_pairs"] > 0
@@ -222,7 +223,7 @@ def sleepy(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sleep], None]:
 
         monkeypatch.setattr(benchmark.Benchmark, "run", noted)
         for name in ("build_baseline", "build_speculative"):
-            monkeypatch.setattr(benchmark, name, lengthened(getattr(benchmark, name)))
+            monkeypatch.setattr(arms, name, lengthened(getattr(arms, name)))
 
     return plant
 

@@ -54,7 +54,7 @@ def disturb(monkeypatch: pytest.MonkeyPatch) -> Disturb:
             return arm
 
         monkeypatch.setattr(benchmark.Benchmark, "run", noted)
-        monkeypatch.setattr(benchmark, "build_baseline", built)
+        monkeypatch.setattr("eagle_bench.engines.build.build_baseline", built)
         monkeypatch.setattr(stalls, "REACH", 1e9)
         monkeypatch.setattr(stalls, "MOST_REACH", 300.0)
         monkeypatch.setattr(quiet.Quiet, "wait", lambda self, most_s: True)

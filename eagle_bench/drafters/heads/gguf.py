@@ -8,7 +8,7 @@ import torch
 
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.weightmap import split
+from eagle_bench.drafters.heads.weightmap import join, split
 from eagle_bench.errors import UserError
 from eagle_bench.models.gguf_writer import (
     Sizes,
@@ -55,6 +55,19 @@ def write_head(head: EagleHead, target: Writable, path: Path) -> None:
     if config.draft_vocab_size < config.vocab_size or not torch.equal(target_ids, draft_ids):
         tensors["d2t"] = target_ids.numpy()
     write(writer, path, tensors)
+
+
+def misordered(head: EagleHead) -> EagleHead:
+    """`head` as an engine runs it whose file has q and k in transformers' order of rows."""
+    weights = split(head.state_dict(), head.config)
+    heads = {"q_proj": head.config.num_heads, "k_proj": head.config.num_kv_heads}
+    for name, count in heads.items():
+        key = f"layers.0.self_attn.{name}.weight"
+        pairs = weights[key].reshape(count, -1, 2, weights[key].shape[1])
+        weights[key] = pairs.transpose(1, 2).reshape(weights[key].shape)
+    twin = head.variant(head.config.reading)
+    twin.load_state_dict(join(weights, head.config), assign=True)
+    return twin
 
 
 def check_writable(config: HeadConfig) -> None:

@@ -72,7 +72,7 @@ def measure_costs(
     if not places:
         return {"prompts": 0, "method": None, "notes": ["No output has a second token to time."]}
     spoken = [row for row in rows if row.arm != BASELINE]
-    accepted = [length for row in spoken for length in row.accept_lengths]
+    accepted = [length for row in spoken for length in row.accept_lengths or ()]
     drafted = [each for each in rounds if each.arm != BASELINE]
     deepest = max((each.depth for each in drafted), default=0)
     bench = Bench(config, session, deepest, max(accepted, default=0))

@@ -65,7 +65,12 @@ def choose(
 
 
 def origins(row: GenerationRow) -> list[tuple[str, str, list[int]]]:
-    """Cut an output by where its tokens came from: (kind, hint, token ids) in order."""
+    """Cut an output by where its tokens came from: (kind, hint, token ids) in order.
+
+    All of it is in one piece where the rounds are not told.
+    """
+    if row.accept_lengths is None:
+        return [(FIRST, "the engine does not tell its rounds", row.token_ids)]
     opening = row.new_tokens + row.overshoot - sum(row.accept_lengths) - row.rounds
     parts = [(FIRST, "made by the prefill", row.token_ids[:opening])]
     place = opening

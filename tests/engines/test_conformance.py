@@ -1,0 +1,76 @@
+"""How an engine reads a head is named from its counts alone: here those recorded of llama.cpp."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from engine_run import engine_config
+
+from eagle_bench.engines.conversation import Conversation
+from eagle_bench.engines.session import Session
+from eagle_bench.engines.setup import chosen_prompts
+from eagle_bench.measure.conformance import conformance, reading_of
+from eagle_bench.records.counts import Counts
+from eagle_bench.records.generation import BASELINE, Generation, Request
+from eagle_bench.records.rows import GenerationRow, Trial
+
+REPLIES = Path(__file__).parent / "replies"
+PLANTED = json.loads((REPLIES / "llama_cpp_b11549_planted.json").read_text())
+CONFIG = engine_config()
+FAITHFUL = "as exported"
+
+
+def asked(session: Session, planted: str) -> list[tuple[Request, Counts]]:
+    """The first embedded prompts, with what llama.cpp counted on them."""
+    prompts = chosen_prompts(CONFIG).prompts
+    return [
+        (Conversation(session, prompt).request(CONFIG.gen_len), Counts(*counts, tuple(accepted)))
+        for prompt, (*counts, accepted) in zip(prompts, PLANTED[planted], strict=False)
+    ]
+
+
+@pytest.mark.parametrize("planted", sorted(set(PLANTED) - {FAITHFUL}))
+def test_a_misreading_is_named_from_the_counts_alone(session: Session, planted: str) -> None:
+    features = session.target.spec.aux_layers
+    assert reading_of(CONFIG, session, asked(session, planted)) == planted
+    assert session.target.spec.aux_layers == features
+
+
+def test_counts_that_no_reading_gives_have_no_name(session: Session) -> None:
+    [(request, counts), *_] = asked(session, FAITHFUL)
+    broken = Counts(counts.rounds, counts.drafted, 0, counts.plain, (0, 0, 0, 0))
+    assert reading_of(CONFIG, session, [(request, broken)]) is None
+
+
+def rows_of(session: Session, planted: str) -> list[GenerationRow]:
+    """The rows of a run in which llama.cpp answered so."""
+    return [
+        GenerationRow.of(
+            Generation(request, [7], "length", target_calls=counts.target_calls, told=counts),
+            Trial(request.key.split("/")[0], "", 0, arm, 0),
+            None,
+        )
+        for request, counts in asked(session, planted)
+        for arm in (BASELINE, "chain")
+    ]
+
+
+def test_a_faithful_engine_has_no_gap(session: Session) -> None:
+    prompts = chosen_prompts(CONFIG).prompts[:4]
+    found = conformance(CONFIG, session, prompts, rows_of(session, FAITHFUL))
+    assert (found["pooled"], found["prompts"], found["equal_prompts"]) == (1.0, 4, 4)
+    assert found["reading"] is None
+    assert found["same_tokens"] == 0, "these rows hold one token each"
+    assert "4 of 4 generations are equal." in found["sentence"]
+
+
+def test_a_gap_says_which_reading_explains_it(session: Session) -> None:
+    prompts = chosen_prompts(CONFIG).prompts[:4]
+    late = "aux layers [3, 11, 18]"
+    found = conformance(CONFIG, session, prompts, rows_of(session, late))
+    assert found["pooled"] < 1
+    assert found["equal_prompts"] < 4
+    assert found["reading"] == late
+    assert found["sentence"].endswith(f"once our loop reads the head with {late}.")

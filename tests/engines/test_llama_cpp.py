@@ -1,0 +1,72 @@
+"""`engine=llama_cpp` in llama.cpp itself: same tokens, same counts; a misread head is named."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from engine_run import engine_config
+
+from eagle_bench.drafters.heads.gguf import misordered
+from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.engines.build import build_arms
+from eagle_bench.engines.conversation import Conversation
+from eagle_bench.engines.session import Loader, Session
+from eagle_bench.engines.setup import chosen_prompts
+from eagle_bench.measure.conformance import reading_of
+from eagle_bench.measure.job import run_job
+from eagle_bench.records.rows import GenerationRow
+
+for package in ("gguf", "xllamacpp"):
+    pytest.importorskip(package, reason="the extra `llama-cpp` is not installed")
+
+
+class Nobody:
+    """Watches a job and says nothing."""
+
+    def start(self, total: int, repeat: int) -> None: ...
+
+    def advance(self, row: GenerationRow) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+    def phase(self, what: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+def test_a_run_has_no_gap_and_changes_nothing(tmp_path: Path) -> None:
+    job = run_job(engine_config(gen_len=128), tmp_path, Loader(), Nobody())
+    summary = job.summary
+    gap = summary["engine_gap"]
+    assert (gap["pooled"], gap["equal_prompts"], gap["same_tokens"]) == (1.0, 8, 8)
+    assert summary["lossless"]["exact_share"] == 1.0
+    assert summary["arms"]["baseline"]["calls_per_token"] == 1.0
+    assert 0 < summary["arms"]["baseline"]["eos_share"] < 1
+
+
+def late(head: EagleHead) -> EagleHead:
+    return head.variant(replace(head.config.reading, aux_layers=(3, 11, 18)))
+
+
+@pytest.mark.parametrize(
+    ("plant", "name"),
+    [(late, "aux layers [3, 11, 18]"), (misordered, "rows of q and k in another order")],
+)
+def test_a_head_written_wrongly_is_named(
+    plant: object, name: str, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, head = engine_config(), session.drafter.head
+    assert head is not None
+    assert callable(plant)
+    with monkeypatch.context() as planted:
+        planted.setattr(session.drafter, "head", plant(head))
+        _, drafting = build_arms(config, session)
+    asked = []
+    for prompt in chosen_prompts(config).prompts[:3]:
+        request = Conversation(session, prompt).request(config.gen_len)
+        [generation] = drafting.generate([request])
+        assert generation.told is not None
+        asked.append((request, generation.told))
+    assert reading_of(config, session, asked) == name
