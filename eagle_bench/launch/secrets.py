@@ -33,12 +33,16 @@ class SecretsCallback(Callback):
 
 
 def hide_secrets(records: Iterable[Path]) -> None:
-    """Rewrite those of the YAML files that hold a secret."""
+    """Rewrite those of the YAML files that hold a secret.
+
+    One that a full disk cut off, or leaves no room to rewrite, goes: no record is better than one
+    with a secret.
+    """
     for path in records:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
-        hidden = scrub(said)
-        if hidden != said:
-            try:
+        try:
+            said = yaml.safe_load(path.read_text(encoding="utf-8"))
+            hidden = scrub(said)
+            if hidden != said:
                 write_text(path, yaml.safe_dump(hidden, sort_keys=False))
-            except RunFailure:  # No record rather than one with a secret.
-                path.unlink()
+        except (RunFailure, yaml.YAMLError):
+            path.unlink()

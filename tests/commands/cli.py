@@ -12,6 +12,7 @@ from pathlib import Path
 
 QUICK = (
     *("tracker=none", "threads=1", "output=quiet", "measure.preflight=false"),
+    "measure.remeasure=0",
     *("measure.warmup_max=1", "measure.bootstrap_resamples=100", "gen_len=6"),
 )
 OUT, ERR = "stdout.txt", "stderr.txt"

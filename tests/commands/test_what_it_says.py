@@ -34,7 +34,7 @@ def test_a_sweep_tells_its_jobs_and_their_phases(tmp_path: Path) -> None:
         r"^loading the drafter embedded, 698 kB \.\.\. \d+\.\d s$",
         r"^hashing the checkpoints \.\.\. ",
         r"^encoding 5 prompts \.\.\. ",
-        r"^pre-flight on 5 prompts \.\.\. ",
+        r"^pre-flight on 8 prompts \.\.\. ",
         r"^warming up \.\.\. \d+\.\d s$",
         r"^intervals and grading \.\.\. ",
         r"^job 2 of 2, about \d+ seconds left: ",
