@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from submitit.slurm.slurm import SlurmJob
 
 from eagle_bench.errors import in_a_sentence
 from eagle_bench.launch.sweep import SWEEP
@@ -27,6 +28,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     """The command in this process: its exit code and what it said on stderr."""
     for name, value in vars(SWEEP).items():
         monkeypatch.setattr(SWEEP, name, value)
+    monkeypatch.setattr(SlurmJob, "watcher", SlurmJob.watcher)
 
     def call(*arguments: str) -> tuple[int, str]:
         GlobalHydra.instance().clear()
