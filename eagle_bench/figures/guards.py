@@ -67,6 +67,8 @@ def inspect_all(
         guards.append(mixed_machines(provenance, provenance["sessions"]))
     if provenance.get("preflight"):
         guards.append(misread_head(provenance["preflight"]))
+    if summary.get("engine_gap"):
+        guards.append(other_counts(summary["engine_gap"]))
     for arm, figures in summary["arms"].items():
         own = [row for row in rows if row.arm == arm]
         guards += [
@@ -199,3 +201,8 @@ def misread_head(preflight: Mapping[str, Any]) -> Guard:
     """The head is read as it was trained, as far as its pre-flight can tell."""
     sound = preflight["verdict"] in ("fits", "adopted", "not asked")
     return Guard("preflight", sound, f"{preflight['sentence']}")
+
+
+def other_counts(gap: Mapping[str, Any]) -> Guard:
+    """In float32 a faithful engine counts what our loop counts, on every prompt."""
+    return Guard("engine_gap", gap["equal_prompts"] == gap["prompts"], gap["sentence"])

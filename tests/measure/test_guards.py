@@ -36,11 +36,12 @@ def violated(
     rows: list[GenerationRow],
     provenance: dict[str, Any] = CLEAN,
     costs: dict[str, Any] | None = None,
+    engine_gap: dict[str, Any] | None = None,
 ) -> set[str]:
     summary = summarise(
         rows, gen_len=40, seed=0, resamples=200, confidence=0.95, lossless=compare(rows)
     )
-    found = check(rows, summary | {"costs": costs}, provenance)
+    found = check(rows, summary | {"costs": costs, "engine_gap": engine_gap}, provenance)
     assert all(set(guard) == {"name", "ok", "detail"} and not guard["ok"] for guard in found)
     assert all(guard["detail"] for guard in found)
     return {guard["name"] for guard in found}
@@ -160,6 +161,12 @@ def test_noisy_neighbour(rows):
     assert violated(rows, machine("load", "busy_cores", value=0.9)) == {"busy_machine"}
     gpu = machine("gpu", value={"compute_processes": 3})
     assert violated(rows, gpu) == {"busy_machine"}
+
+
+def test_an_engine_that_counts_otherwise(rows):
+    gap = {"prompts": 8, "equal_prompts": 8, "sentence": "8 of 8 are equal."}
+    assert violated(rows, engine_gap=gap) == set()
+    assert violated(rows, engine_gap=gap | {"equal_prompts": 7}) == {"engine_gap"}
 
 
 def test_narrow_affinity(rows):
