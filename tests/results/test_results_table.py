@@ -133,7 +133,7 @@ def test_every_guard_says_what_mends_it():
     source = Path(guards.__file__).parent
     code = "".join(file.read_text() for file in source.glob("*.py"))
     names = set(re.findall(r'Guard\(\s*f?"(\w+)', code))
-    explained = {"preflight", "host_bound", "far_from_roofline", "slow_baseline"}
+    explained = {"preflight", "engine_gap", "host_bound", "far_from_roofline", "slow_baseline"}
     assert names - explained == set(ADVICE)
 
 
