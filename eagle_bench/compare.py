@@ -17,7 +17,7 @@ from pathlib import Path
 
 from eagle_bench.errors import in_a_sentence
 from eagle_bench.figures.statistics import Interval
-from eagle_bench.results.compare import FIGURES, Compared, Comparison, compare
+from eagle_bench.results.compare import FIGURES, SPEEDUP, Compared, Comparison, compare
 from eagle_bench.results.gate import Gate, parse_gate
 from eagle_bench.results.tables.render import print_table
 from eagle_bench.results.tables.table import NONE, Row, Table
@@ -89,6 +89,16 @@ def comparison_table(comparison: Comparison) -> Table:
 
 def _notes(comparison: Comparison) -> list[str]:
     notes = []
+    speedup = next(each for each in comparison.changes if each.figure == SPEEDUP)
+    interval = speedup.ratio_interval
+    if speedup.ratio is not None and (interval is None or interval.low <= 1.0 <= interval.high):
+        why = "there is no interval" if interval is None else "the interval of B/A contains 1"
+        notes.append(f"the two speedups cannot be told apart: {why}")
+    if comparison.disturbed:
+        notes.append(
+            "others' work took time in A or B; the speedup's intervals also cover what it would be "
+            "without that time"
+        )
     if comparison.only_a or comparison.only_b:
         notes.append(
             f"left out: {comparison.only_a} prompts only in A, {comparison.only_b} only in B"

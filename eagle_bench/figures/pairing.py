@@ -115,8 +115,8 @@ def _estimates(
         return figures
     measured = _clusters(cells, tokens, busy, latency)
     readings = [measured]
-    if cells[["lost_s/s", "lost_s/b"]].to_numpy().any():
-        readings.append(_clusters(_undisturbed(cells, busy, latency), tokens, busy, latency))
+    if is_disturbed(cells):
+        readings.append(_clusters(undisturbed(cells, busy, latency), tokens, busy, latency))
     for name, statistic in STATISTICS.items():
         figures[name] = float(statistic(measured[name].sum(axis=0)))
     intervals = {
@@ -152,7 +152,12 @@ def _clusters(cells: pd.DataFrame, tokens: str, busy: str, latency: str) -> dict
     }
 
 
-def _undisturbed(cells: pd.DataFrame, *columns: str) -> pd.DataFrame:
+def is_disturbed(cells: pd.DataFrame) -> bool:
+    """Whether others' work took some of the seconds."""
+    return bool(cells[["lost_s/s", "lost_s/b"]].to_numpy().any())
+
+
+def undisturbed(cells: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """Seconds as they would be without those that others took."""
     kept = {arm: 1 - cells[f"lost_s/{arm}"] / cells[f"wall_s/{arm}"] for arm in "sb"}
     return cells.assign(

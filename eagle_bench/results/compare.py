@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from eagle_bench.errors import UserError
 from eagle_bench.figures.frame import frame
-from eagle_bench.figures.pairing import pair
+from eagle_bench.figures.pairing import is_disturbed, pair, undisturbed
 from eagle_bench.figures.statistics import (
     Floats,
     Interval,
@@ -22,6 +22,7 @@ from eagle_bench.figures.statistics import (
     cluster_interval,
     ratio,
     ratio_of_ratios,
+    widest,
 )
 from eagle_bench.figures.summary import RATIOS, SPECULATIVE_RATIOS
 from eagle_bench.figures.tau import RATIOS as TAU_RATIOS
@@ -73,6 +74,9 @@ class Comparison:
         Prompts (with turns) in both; `only_a`, `only_b` count the others, left out.
     retokenised : int
         Shared prompts that have another number of prompt tokens in B.
+    disturbed : bool
+        Whether others' work took some of the seconds in A or B. The speedup's intervals then also
+        cover what they are without these seconds.
     """
 
     name: str
@@ -82,6 +86,7 @@ class Comparison:
     only_a: int
     only_b: int
     retokenised: int
+    disturbed: bool
     changes: tuple[Change, ...]
 
 
@@ -149,12 +154,20 @@ def _compare_jobs(name: str, a: Job, b: Job) -> Comparison:
         raise UserError(f"{a.folder} and {b.folder} have no prompt in common.")
     clusters = [side.clusters(shared) for side in sides]
     common = clusters[0][SPEEDUP].index.intersection(clusters[1][SPEEDUP].index)
-    changes = []
-    for figure in FIGURES:
-        rows = common if figure == SPEEDUP else shared
-        parts = [_by_prompt(cluster[figure].loc[rows]) for cluster in clusters]
-        statistic = ratio_of_ratios if figure == SPEEDUP else ratio
-        changes.append(_change(figure, parts[0], parts[1], statistic))
+    speedups = [cluster[SPEEDUP].loc[common] for cluster in clusters]
+    disturbed = any(map(is_disturbed, speedups))
+    readings = [speedups] + [[undisturbed(cells, "busy_s") for cells in speedups]] * disturbed
+    changes = [
+        _widened(
+            [
+                _change(SPEEDUP, *(_by_prompt(each[SPEEDUP_COLUMNS]) for each in reading))
+                for reading in readings
+            ]
+        )
+    ]
+    for figure in (*SPECULATIVE_FIGURES, *BASELINE_FIGURES):
+        parts = [_by_prompt(cluster[figure].loc[shared]) for cluster in clusters]
+        changes.append(_change(figure, *parts))
     tokens = [side.prompt_tokens.loc[shared] for side in sides]
     return Comparison(
         name,
@@ -164,6 +177,7 @@ def _compare_jobs(name: str, a: Job, b: Job) -> Comparison:
         only_a=len(sides[0].prompts) - len(shared),
         only_b=len(sides[1].prompts) - len(shared),
         retokenised=int((tokens[0] != tokens[1]).sum()),
+        disturbed=disturbed,
         changes=tuple(changes),
     )
 
@@ -198,7 +212,7 @@ class _Side:
         pairs = pair(self._table, self._method, drop_flagged=self._greedy).cells
         speculative, baseline = self._arm(self._method), self._arm(BASELINE)
         return {
-            SPEEDUP: pairs.loc[pairs.index.intersection(shared), SPEEDUP_COLUMNS],
+            SPEEDUP: pairs.loc[pairs.index.intersection(shared)],
             **{name: speculative[list(columns)] for name, columns in SPECULATIVE_FIGURES.items()},
             **{name: baseline[list(columns)] for name, columns in BASELINE_FIGURES.items()},
         }
@@ -213,7 +227,17 @@ def _by_prompt(cells: pd.DataFrame) -> Floats:
     return sums.to_numpy(np.float64)
 
 
-def _change(figure: str, a: Floats, b: Floats, statistic: Statistic) -> Change:
+def _widened(readings: Sequence[Change]) -> Change:
+    """The first of several readings of a change, with intervals that cover all of them."""
+    return replace(
+        readings[0],
+        ratio_interval=widest([each.ratio_interval for each in readings]),
+        difference_interval=widest([each.difference_interval for each in readings]),
+    )
+
+
+def _change(figure: str, a: Floats, b: Floats) -> Change:
+    statistic: Statistic = ratio_of_ratios if figure == SPEEDUP else ratio
     columns = a.shape[1]
     both = np.hstack([a, b])
 

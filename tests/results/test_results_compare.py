@@ -47,6 +47,36 @@ def test_pairing_removes_what_both_share(pair):
         assert change.ratio == change.ratio_interval.low == change.ratio_interval.high == 1.0
 
 
+def test_two_speedups_that_cannot_be_told_apart_are_called_so(pair, capsys):
+    a, b = (str(job.folder) for job in pair)
+    assert command.main([a, a]) == 0
+    assert "cannot be told apart: the interval of B/A contains 1" in capsys.readouterr().out
+    assert command.main([a, b]) == 0
+    assert "cannot be told apart" not in capsys.readouterr().out
+
+
+def test_what_others_took_widens_the_speedups_interval_and_nothing_else(pair, capsys):
+    """Two thirds of B's method may have been others' work: then it was as fast as A's."""
+    folders = [job.folder for job in pair]
+    (before,) = compare(*folders).comparisons
+    path = folders[1] / "generations.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        if row["arm"] != "baseline":
+            row |= {"disturbed": True, "stalled_s": 0.6 * row["wall_s"], "culprit": "steal"}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (after,) = compare(*folders).comparisons
+    was, now = changes(before)["speedup"], changes(after)["speedup"]
+    assert (before.disturbed, after.disturbed) == (False, True)
+    assert after.changes[1:] == before.changes[1:]
+    assert (now.ratio, now.ratio_interval.low) == (was.ratio, was.ratio_interval.low)
+    assert now.ratio_interval.high == pytest.approx(was.ratio_interval.high / 0.4, rel=0.01)
+    assert command.main([*map(str, folders)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "cannot be told apart" in told
+    assert "others' work took time in A or B" in told
+
+
 def test_only_shared_prompts_count(tmp_path, finish, simulation):
     finish(tmp_path / "a", simulation(prompts=6))
     finish(tmp_path / "b", simulation(prompts=9))
