@@ -93,4 +93,5 @@ def _cut(
         wall_s=wall_s,
         target_calls=target_calls,
         energy_j=None if row.energy_j is None else row.energy_j * wall_s / row.wall_s,
+        stalled_s=None if row.stalled_s is None else row.stalled_s * wall_s / row.wall_s,
     )

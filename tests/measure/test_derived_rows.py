@@ -79,3 +79,9 @@ def test_eos_before_the_cut_stays_and_later_turns_are_left_out(chain):
 def test_cutting_in_two_steps_is_cutting_once(chain):
     row = chain("a", [4, 2, 0, 3, 1])
     assert shorten(shorten([row], 10), 4)[0].accept_lengths == shorten([row], 4)[0].accept_lengths
+
+
+def test_a_shorter_generation_lost_its_share_to_others(baseline):
+    long = baseline("a", 40, stalled_s=0.3, disturbed=True)
+    [short] = shorten([long], 10)
+    assert short.lost_s / short.wall_s == pytest.approx(long.lost_s / long.wall_s)
