@@ -16,7 +16,10 @@ import pytest
 
 from eagle_bench.results.collect import load_results
 
-TINY = ("tracker=none", "threads=1", "measure.preflight=false", "measure.warmup_max=1")
+TINY = (
+    *("tracker=none", "threads=1", "measure.preflight=false"),
+    *("measure.warmup_max=1", "measure.remeasure=0"),
+)
 LAUNCHER = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
 
 
