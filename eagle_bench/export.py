@@ -14,23 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eagle_bench.config.words import read_words
+from eagle_bench.config.words import PAIR, read_words, under
 from eagle_bench.errors import UserError, in_a_sentence
 
 FORMATS = ("gguf", "safeailab", "speculators", "modelopt", "specforge", "angelslim")
-SETTINGS = {
-    "format": str,
-    "out": str,
-    "drafter.path": str,
-    "drafter.vocab_mapping": str,
-    "drafter.embedding_key": str,
-    "drafter.aux_layers": list,
-    "drafter.rope_theta": float,
-    "drafter.norm_before_residual": bool,
-    "drafter.norm_output": bool,
-    "model.path": str,
-    "model.trust_remote_code": bool,
-}
+SETTINGS = {"format": str, "out": str, **PAIR}
 
 
 @in_a_sentence
@@ -71,17 +59,10 @@ def export(settings: dict[str, Any], out: Path) -> list[Path]:
         target_file.require_gguf("format=gguf")
     target = None
     if gguf or "model.path" in settings:
-        model = ModelConfig(
-            name="local" if "model.path" in settings else "embedded",
-            path=settings.get("model.path"),
-            trust_remote_code=settings.get("model.trust_remote_code", False),
-        )
+        name = "local" if "model.path" in settings else "embedded"
+        model = ModelConfig(name=name, **under(settings, "model"))
         target = load_target(model, DType.float32, torch.device("cpu"))
-    choices: dict[str, Any] = {
-        key.removeprefix("drafter."): value
-        for key, value in settings.items()
-        if key.startswith("drafter.")
-    }
+    choices = under(settings, "drafter")
     drafter = Eagle3Config(name="eagle3" if "path" in choices else "embedded", **choices)
     beside = () if target is None else (target.spec, target.embed)
     loaded = load_head(drafter, *beside)

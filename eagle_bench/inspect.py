@@ -19,33 +19,14 @@ from rich.table import Table
 
 from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.config.model import ModelConfig
-from eagle_bench.config.words import read_words
+from eagle_bench.config.words import PAIR, read_words, under
 from eagle_bench.drafters.heads.checkpoint import open_checkpoint
 from eagle_bench.drafters.heads.load import read_head
 from eagle_bench.drafters.heads.report import LoadReport
 from eagle_bench.errors import UserError, in_a_sentence
 from eagle_bench.models.load import target_shape
 
-CHOICES = (
-    "vocab_mapping",
-    "embedding_key",
-    "aux_layers",
-    "rope_theta",
-    "norm_before_residual",
-    "norm_output",
-)
-SETTINGS = {
-    "drafter.path": str,
-    "drafter.vocab_mapping": str,
-    "drafter.embedding_key": str,
-    "drafter.aux_layers": list,
-    "drafter.rope_theta": float,
-    "drafter.norm_before_residual": bool,
-    "drafter.norm_output": bool,
-    "preflight": bool,
-    "model.path": str,
-    "model.trust_remote_code": bool,
-}
+SETTINGS = {**PAIR, "preflight": bool}
 
 
 @in_a_sentence
@@ -75,8 +56,7 @@ def inspect(settings: dict[str, Any]) -> dict[str, Any]:
     """The loader's report, with `model`, `fits` (null without a model), `misfit`, `preflight`."""
     path = settings.get("model.path")
     shape = target_shape(_model(settings)) if path else None
-    choices: dict[str, Any] = {name: settings.get(f"drafter.{name}") for name in CHOICES}
-    drafter = Eagle3Config(name="eagle3", path=settings["drafter.path"], **choices)
+    drafter = Eagle3Config(name="eagle3", **under(settings, "drafter"))
     checkpoint = open_checkpoint(settings["drafter.path"])
     report, fits, misfit, asked = read_head(checkpoint, drafter).report, None, None, None
     if shape is not None:
@@ -157,8 +137,7 @@ def render(document: dict[str, Any]) -> Table:
 
 
 def _model(settings: dict[str, Any]) -> ModelConfig:
-    trusted = settings.get("model.trust_remote_code", False)
-    return ModelConfig("local", settings["model.path"], trust_remote_code=trusted)
+    return ModelConfig("local", **under(settings, "model"))
 
 
 def _preflight(

@@ -90,10 +90,7 @@ class RunConfig:
                 raise UserError("limit_s needs one process, so model.tensor_parallel=false.")
 
 
-RESULT_IRRELEVANT = (
-    *("tracker", "output", "output_dir", "resume", "strict"),
-    *("name", "limit_s"),
-)
+RESULT_IRRELEVANT = ("tracker", "output", "output_dir", "resume", "strict", "name", "limit_s")
 """Settings that do not change what is measured, so they are no part of a job's identity."""
 
 LATER: dict[str, Any] = {

@@ -9,6 +9,27 @@ import yaml
 
 from eagle_bench.errors import UserError
 
+PAIR: dict[str, type] = {
+    "drafter.path": str,
+    "drafter.vocab_mapping": str,
+    "drafter.embedding_key": str,
+    "drafter.aux_layers": list,
+    "drafter.rope_theta": float,
+    "drafter.norm_before_residual": bool,
+    "drafter.norm_output": bool,
+    "model.path": str,
+    "model.trust_remote_code": bool,
+}
+"""What such commands say of an EAGLE head and its target, and the kind of each value."""
+
+
+def under(settings: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """The settings of `group`, by their names within it."""
+    above = f"{group}."
+    return {
+        key.removeprefix(above): value for key, value in settings.items() if key.startswith(above)
+    }
+
 
 def read_words(arguments: Sequence[str], kinds: Mapping[str, type], known: str) -> dict[str, Any]:
     """Each word's value in the kind of its key; `known` ends the refusal of another key.

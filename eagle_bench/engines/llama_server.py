@@ -1,6 +1,7 @@
 """llama.cpp's server as a script in a process of its own, for it ends the process on a fault.
 
-`llama_server.py SETTINGS`: the fields of `engines.llama_cpp.Serving` as one JSON object.
+`llama_server.py SETTINGS`: the files, port and sizes that `engines.build` gives, as one JSON
+object.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def rows_that_pay(matrices: Sequence[Matrix]) -> int | None:
     first = weights[0]
     if not (first.is_cpu and first.dtype in (torch.float32, torch.bfloat16)):
         return None
-    weight_bytes = sum(weight.numel() * weight.element_size() for weight in weights)
+    weight_bytes = sum(weight.nbytes for weight in weights)
     roomy = psutil.virtual_memory().available > 2 * weight_bytes
     if not (roomy and torch._C._has_mkldnn):
         return None
@@ -76,9 +76,9 @@ def rows_that_pay(matrices: Sequence[Matrix]) -> int | None:
     for matrix in matrices:
         if size > SAMPLE_BYTES:
             break
-        size += matrix.weight.numel() * matrix.weight.element_size()
-        plain.append(Matrix(matrix.weight))
-        packed.append(Matrix(matrix.weight))
+        size += matrix.weight.nbytes
+        plain.append(matrix)
+        packed.append(Matrix(matrix.weight, matrix.bias))
         packed[-1].pack(1)
     with _one_thread():
         if _ratio(packed, plain, rows=1) < 0.95:
@@ -90,8 +90,10 @@ def rows_that_pay(matrices: Sequence[Matrix]) -> int | None:
 def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _ratio(packed: Sequence[Matrix], plain: Sequence[Matrix], rows: int) -> float:

@@ -112,11 +112,8 @@ def _compared(long: Job, derived: Sequence[GenerationRow], job: Job) -> Iterable
     for arm in (BASELINE, job.method):
         for figure in (*COUNTED, THROUGHPUT):
             pair = [summary["arms"][arm].get(figure) for summary in (there, here)]
-            bounds = (
-                (here["arms"][arm].get("intervals") or {}).get(figure)
-                if figure == THROUGHPUT
-                else None
-            )
+            intervals = here["arms"][arm].get("intervals") or {}
+            bounds = intervals.get(figure) if figure == THROUGHPUT else None
             if None not in pair:
                 yield label | _line(arm, figure, pair, bounds)
     speedups = [summary["speedup"] for summary in (there, here)]
