@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from eagle_bench.config.drafter import Eagle3Config
+from eagle_bench.config.drafter import HEADS, Eagle3Config
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.words import PAIR, read_words, under
 from eagle_bench.drafters.heads.checkpoint import open_checkpoint
@@ -56,8 +56,9 @@ def inspect(settings: dict[str, Any]) -> dict[str, Any]:
     """The loader's report, with `model`, `fits` (null without a model), `misfit`, `preflight`."""
     path = settings.get("model.path")
     shape = target_shape(_model(settings)) if path else None
-    drafter = Eagle3Config(name="eagle3", **under(settings, "drafter"))
     checkpoint = open_checkpoint(settings["drafter.path"])
+    kind = checkpoint.kind
+    drafter = HEADS[kind](name=kind.name, **under(settings, "drafter"))
     report, fits, misfit, asked = read_head(checkpoint, drafter).report, None, None, None
     if shape is not None:
         try:
@@ -100,7 +101,7 @@ def render(document: dict[str, Any]) -> Table:
     layers = "unknown without a target" if report.aux_layers is None else str(report.aux_layers)
     rows = {
         "Folder": report.path,
-        "Format": f"{report.format} (EAGLE-{'3' if report.generation == 3 else '1/2'})",
+        "Format": f"{report.format} ({report.kind})",
         "Weights": f"{', '.join(report.files)}: {report.parameters:,} parameters, {report.dtype}",
         "Width": f"{shapes['hidden_size']} (target {shapes['target_hidden_size']}), "
         f"{shapes['num_layers']} layer(s), MLP {shapes['intermediate_size']}",

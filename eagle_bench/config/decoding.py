@@ -32,8 +32,8 @@ class DecodingConfig:
 
     @property
     def levels(self) -> int:
-        """Levels of a full draft; only where `depth_key` is set."""
-        raise AssertionError(f"{self.name} has no fixed depth")
+        """Levels of its deepest draft; only where `cached` is set."""
+        raise AssertionError(f"{self.name} has no levels")
 
     @property
     def is_tree(self) -> bool:
@@ -193,6 +193,10 @@ class AdaptiveConfig(DecodingConfig):
         within("decoding.threshold", self.threshold, "[0, 1]")
         if not self.candidates or min(self.candidates) < 1:
             raise UserError("decoding.candidates must be draft lengths of at least 1.")
+
+    @property
+    def levels(self) -> int:
+        return max(self.max_draft_len, *self.candidates)
 
 
 DECODINGS: dict[str, type[DecodingConfig]] = {

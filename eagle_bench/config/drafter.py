@@ -8,7 +8,7 @@ from typing import ClassVar
 from omegaconf import MISSING
 
 from eagle_bench import assets
-from eagle_bench.config.values import Attention, ReadAs, at_least
+from eagle_bench.config.values import Attention, HeadKind, ReadAs, at_least
 
 
 @dataclass
@@ -22,7 +22,8 @@ class DrafterConfig:
     greedy_only : bool
         Whether it has nothing to propose at a temperature.
     is_head, is_network : bool
-        Whether it is an EAGLE head; whether it can be judged on any text.
+        Whether it is an EAGLE head that drafts level by level; whether it can be judged on any
+        text.
     """
 
     branches: ClassVar[bool] = True
@@ -51,6 +52,7 @@ class Eagle3Config(DrafterConfig):
 
     is_head: ClassVar[bool] = True
     is_network: ClassVar[bool] = True
+    kind: ClassVar[HeadKind] = HeadKind.eagle3
 
     path: str | None = None
     vocab_mapping: str | None = None
@@ -65,6 +67,26 @@ class Eagle3Config(DrafterConfig):
     def checkpoints(self) -> dict[str, str]:
         named = {"drafter": self.path or str(SHIPPED.get(self.name, assets.EAGLE3))}
         return named | ({"vocabulary map": self.vocab_mapping} if self.vocab_mapping else {})
+
+    def said_mask(self) -> int | None:
+        """The mask token, where the user names it."""
+        return None
+
+
+@dataclass
+class PEagleConfig(Eagle3Config):
+    """A P-EAGLE head: all levels of a draft in one pass (arXiv 2602.01469).
+
+    `mask_token` is for folders that do not name it.
+    """
+
+    is_head: ClassVar[bool] = False
+    kind: ClassVar[HeadKind] = HeadKind.p_eagle
+
+    mask_token: int | None = None
+
+    def said_mask(self) -> int | None:
+        return self.mask_token
 
 
 @dataclass
@@ -111,8 +133,15 @@ class RandomConfig(DrafterConfig):
 
 DRAFTERS: dict[str, type[DrafterConfig]] = {
     "eagle3": Eagle3Config,
+    "p_eagle": PEagleConfig,
     "prompt_lookup": PromptLookupConfig,
     "draft_model": DraftModelConfig,
     "oracle": OracleConfig,
     "random": RandomConfig,
 }
+
+HEADS: dict[HeadKind, type[Eagle3Config]] = {
+    HeadKind.eagle3: Eagle3Config,
+    HeadKind.p_eagle: PEagleConfig,
+}
+"""The settings that a head of each kind takes."""

@@ -41,6 +41,13 @@ class ReadAs(Enum):
     as_configured = "as_configured"
 
 
+class HeadKind(Enum):
+    """How a head drafts: the `drafter` that runs it, and the name that people know it under."""
+
+    eagle3 = "EAGLE"
+    p_eagle = "P-EAGLE"
+
+
 class Implementation(Enum):
     """`auto` takes the lean forward where it fits and transformers' own elsewhere."""
 

@@ -189,6 +189,10 @@ def _drafting(
 ) -> BuiltDrafter:
     from eagle_bench.drafters.eagle3 import Eagle3Drafter
 
+    if head.config.mask_token is not None:
+        from eagle_bench.drafters.p_eagle import PEagleDrafter
+
+        return BuiltDrafter(PEagleDrafter(head, target, decoding.levels), report, head=head)
     if compile is Compile.off:
         return BuiltDrafter(Eagle3Drafter(head, target, "eagle3"), report, head=head)
     from eagle_bench.drafters.compiled_eagle3 import CompiledEagle3Drafter

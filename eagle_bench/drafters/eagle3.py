@@ -71,7 +71,11 @@ class Eagle3Drafter(AutoregressiveDrafter):
             self._own = states.gather(1, wide)
 
     def _propose(self, states: Tensor, pick: Pick) -> Proposals:
-        ids, log_probs, q = pick(self.head.logits(states))
+        return self._proposed(self.head.logits(states), pick)
+
+    def _proposed(self, logits: Tensor, pick: Pick) -> Proposals:
+        """Candidates, as the target's tokens, from draft logits `[batch, f, draft_vocab]`."""
+        ids, log_probs, q = pick(logits)
         if q is not None and self.head.d2t is not None:
             wide = q.new_zeros(*q.shape[:-1], self.head.config.vocab_size)
             own = torch.arange(q.shape[-1], device=q.device)

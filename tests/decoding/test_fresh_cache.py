@@ -76,7 +76,7 @@ def fresh_draft(drafter: Any, said: list[int], length: int) -> list[Tensor]:
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize("shape", ["chain4", "tree", "wide", "static_tree", "confidence"])
-@pytest.mark.parametrize("name", ["fitted", "noisy", "draft_model"])
+@pytest.mark.parametrize("name", ["fitted", "fitted_p_eagle", "noisy", "draft_model"])
 def test_caches_equal_a_fresh_computation(name: str, shape: str, batch_size: int) -> None:
     decoder = WatchedDecoder(world.target(), world.drafter(name), world.method(shape), world.GREEDY)
     generations = world.generate(decoder, REQUESTS, batch_size)

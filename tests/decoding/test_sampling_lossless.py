@@ -215,7 +215,7 @@ def sampled_baseline() -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize("name", world.CHAINS + world.TREES)
-@pytest.mark.parametrize("drafter", ["fitted", "noisy", "random"])
+@pytest.mark.parametrize("drafter", ["fitted", "fitted_p_eagle", "noisy", "random"])
 def test_sampled_output_is_the_sampled_baselines(drafter: str, name: str) -> None:
     """For any draft length, order of prompts and batch: one random number for each token."""
     expected = sampled_baseline()

@@ -27,8 +27,10 @@ from eagle_bench.drafters.heads.compiled import CompiledLevels
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.levels import FirstLevel, NextLevel
+from eagle_bench.drafters.heads.ttt import ttt_attention, ttt_hidden
 from eagle_bench.drafters.nothing import NoDrafter
 from eagle_bench.drafters.oracle import OracleDrafter
+from eagle_bench.drafters.p_eagle import PEagleDrafter
 from eagle_bench.drafters.prompt_lookup import PromptLookupDrafter
 from eagle_bench.drafters.random import RandomDrafter
 from eagle_bench.models.cache import KVCache
@@ -38,6 +40,7 @@ from eagle_bench.records.generation import Generation, Request
 
 GREEDY = Sampling()
 DRAFT_VOCAB = 40
+LEVELS = 5
 MEDUSA = [[0], [1], [2], [0, 0], [0, 1], [1, 0], [0, 0, 0], [0, 0, 2], [1, 0, 1], [0, 0, 0, 0]]
 CHAINS = ("chain1", "chain4", "ema", "confidence", "throughput")
 TREES = ("tree", "wide", "static_tree")
@@ -81,19 +84,23 @@ def random_head() -> EagleHead:
     return head.eval().requires_grad_(False)
 
 
+def lessons(head: EagleHead) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Texts `[8, n]` of the target, their features but the last, and labels `[8, n - 2]`."""
+    prompts = [prompt_of(seed, 6) for seed in range(8)]
+    texts = torch.tensor([prompt + baseline(prompt, 40) for prompt in prompts])
+    features = torch.cat([features_of(text) for text in texts.tolist()])[:, :-1].clone()
+    draft_id = torch.full((VOCAB,), -100)
+    draft_id[head.to_target(torch.arange(DRAFT_VOCAB))] = torch.arange(DRAFT_VOCAB)
+    return texts, features, draft_id[texts[:, 2:]]
+
+
 @cache
 def fitted_head() -> EagleHead:
     """Overfitted to a few of the target's own outputs, so that it is right now and then."""
     head = deepcopy(random_head()).train().requires_grad_(True)
-    prompts = [prompt_of(seed, 6) for seed in range(8)]
-    texts = torch.tensor([prompt + baseline(prompt, 40) for prompt in prompts])
+    texts, features, labels = lessons(head)
     positions = torch.arange(texts.shape[1] - 1)[None]
-    steps = [features_of(text) for text in texts.tolist()]
-    features = torch.cat(steps)[:, :-1].clone()
     embeds = target().embed(texts[:, 1:]).clone()
-    draft_id = torch.full((VOCAB,), -100)
-    draft_id[head.to_target(torch.arange(DRAFT_VOCAB))] = torch.arange(DRAFT_VOCAB)
-    labels = draft_id[texts[:, 2:]]
     optimizer = torch.optim.AdamW(head.parameters(), 5e-3)
     for _ in range(60):
         states = head(embeds, head.fuse(features), positions)
@@ -102,6 +109,36 @@ def fitted_head() -> EagleHead:
         loss.backward()
         optimizer.step()
     return head.eval().requires_grad_(False)
+
+
+@cache
+def random_slots() -> EagleHead:
+    """A P-EAGLE head of two layers, as it begins."""
+    torch.manual_seed(12)
+    head = EagleHead(replace(head_config(), num_layers=2, mask_token=7))
+    head.set_vocabulary(torch.randperm(VOCAB)[:DRAFT_VOCAB].sort().values)
+    return head.eval().requires_grad_(False)
+
+
+@cache
+def fitted_slots() -> EagleHead:
+    """The same, overfitted to a few of the target's own outputs."""
+    head = deepcopy(random_slots()).train().requires_grad_(True)
+    for attention in (layer.self_attn for layer in head.layers):
+        attention.attend = ttt_attention
+    texts, features, labels = lessons(head)
+    embeds = target().embed(texts).clone()
+    slot = target().embed(torch.tensor([[7]])).clone()
+    optimizer = torch.optim.AdamW(head.parameters(), 5e-3)
+    for _ in range(40):
+        loss = torch.zeros(())
+        for step, states in enumerate(ttt_hidden(head, embeds, features, 3, slot)):
+            logits = head.logits(states[:, : -1 - step]).flatten(0, 1)
+            loss = loss + cross_entropy(logits, labels[:, step:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return head.variant(head.config.reading).eval().requires_grad_(False)
 
 
 def features_of(tokens: list[int]) -> torch.Tensor:
@@ -134,13 +171,14 @@ class Entry:
     """A drafter's row in the contract suite: how it is made, and what it can do.
 
     `branches`: it proposes several children of a node. `head`: it reads the target's features.
-    `settled`: what it drafts depends on its context alone.
+    `settled`: what it drafts depends on its context alone. `parallel`: in one pass.
     """
 
     make: Callable[[], Any]
     branches: bool = True
     head: bool = False
     settled: bool = True
+    parallel: bool = False
 
 
 def other_model() -> LeanTarget:
@@ -161,6 +199,8 @@ DRAFTERS = {
     "fitted": Entry(lambda: Eagle3Drafter(fitted_head(), target()), head=True),
     "levels": Entry(lambda: by_levels(1), head=True),
     "wide_levels": Entry(lambda: by_levels(3), head=True),
+    "p_eagle": Entry(lambda: PEagleDrafter(random_slots(), target(), LEVELS), parallel=True),
+    "fitted_p_eagle": Entry(lambda: PEagleDrafter(fitted_slots(), target(), LEVELS), parallel=True),
     "draft_model": Entry(lambda: DraftModelDrafter(other_model(), VOCAB)),
     "noisy": Entry(lambda: DraftModelDrafter(lean_target(noisy_model(0.02, 1)), VOCAB)),
     "itself": Entry(lambda: DraftModelDrafter(target(), VOCAB)),

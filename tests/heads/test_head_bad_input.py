@@ -168,7 +168,6 @@ def test_a_full_model(tmp_path: Path) -> None:
 
 
 OTHERS: dict[str, Callable[[Tiny], None]] = {
-    "P-EAGLE": tensor("mask_hidden", torch.zeros(1, 1, 3 * HIDDEN)),
     "DFlash": tensor("model.hidden_norm.weight", torch.ones(HIDDEN)),
     "DSpark": tensor("markov_head.markov_w1.weight", torch.ones(VOCAB, 4)),
     "MTP": tensor("model.layers.61.eh_proj.weight", torch.ones(HIDDEN, 2 * HIDDEN)),

@@ -9,11 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
+from eagle_bench.config.values import HeadKind
 from eagle_bench.drafters.heads.check import check_is_head
 from eagle_bench.drafters.heads.folder import locate, read_config, read_weights
 from eagle_bench.drafters.heads.formats import Format, bare, detect, house_name
 from eagle_bench.drafters.heads.keys import check_keys
-from eagle_bench.drafters.heads.others import refuse_others
+from eagle_bench.drafters.heads.others import kind_of
 
 EMBEDDINGS = "embed_tokens.weight"
 
@@ -24,6 +25,8 @@ class Checkpoint:
 
     Attributes
     ----------
+    kind : HeadKind
+        How it drafts.
     weights : dict[str, Tensor]
         By the house's names, projections still separate.
     stored_as : dict[str, str]
@@ -38,6 +41,7 @@ class Checkpoint:
     files: list[str]
     config: Mapping[str, Any]
     form: Format
+    kind: HeadKind
     weights: dict[str, Tensor]
     stored_as: dict[str, str]
     ignored: list[str]
@@ -78,11 +82,13 @@ def open_checkpoint(path: str) -> Checkpoint:
     config = read_config(folder)
     not_understood = check_keys(config)
     keys = bare(stored)
-    refuse_others(folder, config, keys)
+    kind = kind_of(folder, config, keys)
     form = detect(folder, config, keys)
     named = {key: house_name(form, key) for key in keys}
     stored_as = {name: keys[key] for key, name in named.items() if name is not None}
     weights = {name: stored[key] for name, key in stored_as.items()}
     ignored = [keys[key] for key, name in named.items() if name is None]
     check_is_head(folder, weights)
-    return Checkpoint(folder, files, config, form, weights, stored_as, ignored, not_understood)
+    return Checkpoint(
+        folder, files, config, form, kind, weights, stored_as, ignored, not_understood
+    )

@@ -40,6 +40,8 @@ class HeadConfig:
         its logits with the target's lm_head and has no norms around fc.
     num_features : int
         Hidden states of the target that `fuse` reads (3; 1 for EAGLE-1/2).
+    mask_token : int or None
+        The token in the slots that a P-EAGLE head drafts from; None for all other heads.
     reading : HeadReading
         What the tensors leave open.
     """
@@ -67,6 +69,7 @@ class HeadConfig:
     mla: MLAConfig | None = None
     generation: int = 3
     num_features: int = 3
+    mask_token: int | None = None
     reading: HeadReading = field(default_factory=HeadReading)
 
     def features_of(self, num_target_layers: int) -> tuple[int, ...]:

@@ -28,6 +28,9 @@ ARCHITECTURES = {
     "eagle1": "LlamaForCausalLM",
 }
 
+PARALLEL = {"specforge": "PEagleDraftModel", "speculators": "PEagleSpeculator"}
+"""The layouts of P-EAGLE heads, and what they call their architecture."""
+
 
 def save_head(
     head: EagleHead, folder: str | Path, layout: str = "safeailab", *, pickled: bool = False
@@ -72,6 +75,9 @@ def _check_expressible(config: HeadConfig, layout: str) -> None:
         raise UserError(f"There is no layout {layout!r}; known: {known}.")
     if (config.generation == 3) == (layout == "eagle1"):
         raise UserError(f"The layout {layout} cannot hold an EAGLE-{config.generation} head.")
+    if config.mask_token is not None and layout not in PARALLEL:
+        known = " and ".join(PARALLEL)
+        raise UserError(f"The layout {layout} cannot hold a P-EAGLE head; {known} can.")
     if config.reading.own_embeddings and config.target_hidden_size == config.hidden_size:
         raise UserError("No layout can say that a head as wide as its target embeds by itself.")
 
@@ -122,10 +128,14 @@ def _config_json(config: HeadConfig, layout: str, dtype: torch.dtype) -> dict[st
             }
         else:
             head[KEY] = list(config.reading.aux_layers)
-    document = {"architectures": [ARCHITECTURES[layout]]}
+    names = ARCHITECTURES
+    if config.mask_token is not None:
+        names = PARALLEL
+        head["mask_token_id"] = config.mask_token
+    document = {"architectures": [names[layout]]}
     if layout == "speculators":
         return document | {
-            "speculators_model_type": "eagle3",
+            "speculators_model_type": "eagle3" if config.mask_token is None else "peagle",
             "transformer_layer_config": sizes,
             **head,
         }

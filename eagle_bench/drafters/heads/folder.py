@@ -19,6 +19,7 @@ from eagle_bench.machine.hub import Absent, beside, fetch
 TRAINING_STATE = "training_state.pt"
 SAFETENSORS, SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+SPECULATORS = ("eagle3", "peagle")
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
@@ -55,8 +56,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not JSON: {error}.") from error
     if not isinstance(config, dict):
         raise UserError(f"{path} holds no JSON object.")
-    if (kind := config.get("speculators_model_type", "eagle3")) != "eagle3":
-        raise UserError(f"{folder} holds a speculators model of type {kind!r}, no EAGLE-3 head.")
+    if (kind := config.get("speculators_model_type", "eagle3")) not in SPECULATORS:
+        raise UserError(
+            f"{folder} holds a speculators model of type {kind!r}; heads of the types "
+            f"{', '.join(SPECULATORS)} can be run here."
+        )
     return config
 
 

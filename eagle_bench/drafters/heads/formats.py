@@ -85,7 +85,7 @@ def _is_deepspec(seen: Evidence) -> bool:
 
 def _is_specforge(seen: Evidence) -> bool:
     by_name = EPOCH_FOLDER.fullmatch(seen.folder.resolve().name) is not None
-    return by_name or seen.architecture.endswith("ForCausalLMEagle3")
+    return by_name or seen.architecture.endswith(("ForCausalLMEagle3", "PEagleDraftModel"))
 
 
 FORMATS: tuple[Format, ...] = (

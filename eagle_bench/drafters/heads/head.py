@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -17,6 +18,9 @@ from eagle_bench.models.norm import Norm
 
 class EagleHead(nn.Module):
     """An EAGLE-3 head, or with `config.generation == 1` an EAGLE-1/2 head.
+
+    With `config.mask_token` it is a P-EAGLE head: it has learnt to draft from slots of that token
+    beside `mask_hidden`, which stands in for features that the target has not computed yet.
 
     The feature of position i is paired with the token at i + 1 and sits at RoPE position i.
     `fuse` turns features of the target into the head's width, once; `forward` makes from them
@@ -49,6 +53,9 @@ class EagleHead(nn.Module):
         self.input_norm = RMSNorm(features, eps) if config.norm_before_fc else None
         chunks = config.num_features if config.fc_norm else 0
         self.fc_norm = nn.ModuleList(RMSNorm(config.target_hidden_size, eps) for _ in range(chunks))
+        self.mask_hidden = (
+            nn.Parameter(torch.randn(1, 1, features)) if config.mask_token is not None else None
+        )
         self.layers = nn.ModuleList(
             Layer(config, index, attention) for index in range(config.num_layers)
         )
@@ -128,6 +135,16 @@ class EagleHead(nn.Module):
         """The head's own embeddings `[..., hidden_size]`; only where the reading says so."""
         assert self.embed_tokens is not None
         return torch.as_tensor(self.embed_tokens(tokens))
+
+    def mask_embeds(self, embed: Callable[[Tensor], Tensor]) -> Tensor | None:
+        """The embedding `[1, 1, hidden_size]` of a P-EAGLE head's slots; None for other heads.
+
+        `embed` are the target's embeddings, for a head without its own.
+        """
+        if self.config.mask_token is None:
+            return None
+        token = torch.tensor([[self.config.mask_token]], device=self.fc.weight.device)
+        return embed(token) if self.embed_tokens is None else self.embed(token)
 
     def to_target(self, ids: Tensor) -> Tensor:
         """Target ids of draft ids, any shape."""

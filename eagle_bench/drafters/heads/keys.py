@@ -78,6 +78,9 @@ READ: dict[str, Kind] = {
     "eagle_config": TABLE,
     "transformer_layer_config": TABLE,
     "speculators_model_type": TEXT,
+    "mask_token_id": INDEX,
+    "pard_token": INDEX,
+    "ptd_token_id": INDEX,
 }
 
 IDLE = frozenset(LlamaConfig().to_dict()) | {

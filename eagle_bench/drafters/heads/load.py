@@ -76,7 +76,13 @@ def read_head(
     UserError
         One sentence on whatever is wrong with the folder, or between head and target.
     """
-    config = parse_config(checkpoint)
+    if checkpoint.kind is not settings.kind:
+        found = checkpoint.kind
+        raise UserError(
+            f"{checkpoint.folder} holds a head of the kind {found.value}, which would be misread "
+            f"as {settings.kind.value}; it runs as drafter={found.name}."
+        )
+    config = parse_config(checkpoint, settings.said_mask())
     vocabulary = read_vocabulary(checkpoint.weights, settings.vocab_mapping, config)
     layers = None
     if target is not None:

@@ -1,4 +1,4 @@
-"""Drafters that share tensors with an EAGLE head and are none: refused by name."""
+"""Drafters that share tensors with an EAGLE head and are none: told, or refused by name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from eagle_bench.config.values import HeadKind
 from eagle_bench.errors import UserError
 
 Marks = Callable[[str, Mapping[str, Any], frozenset[str]], bool]
@@ -21,6 +22,10 @@ def _is_dflash(architecture: str, config: Mapping[str, Any], keys: frozenset[str
     return "DFlash" in architecture or "dflash_config" in config or anchored
 
 
+def _is_p_eagle(architecture: str, config: Mapping[str, Any], keys: frozenset[str]) -> bool:
+    return "PEagle" in architecture or "pard_token" in config or _has(keys, "mask_hidden")
+
+
 def _is_mtp(architecture: str, config: Mapping[str, Any], keys: frozenset[str]) -> bool:
     named = architecture.endswith(("MTP", "NextN", "MTPModel"))
     joined = any("eh_proj." in key or "enorm." in key for key in keys)
@@ -33,22 +38,30 @@ OTHERS: dict[str, Marks] = {
     "DSpark": lambda arch, config, keys: (
         "DSpark" in arch or "markov_rank" in config or _has(keys, "markov_head.")
     ),
-    "P-EAGLE": lambda arch, config, keys: (
-        "PEagle" in arch or "pard_token" in config or _has(keys, "mask_hidden")
-    ),
+    HeadKind.p_eagle.value: _is_p_eagle,
     "DFlash": _is_dflash,
     "MTP": _is_mtp,
 }
 """In the order of their trial: a DSpark drafter has all that a DFlash one has."""
 
 
-def refuse_others(folder: Path, config: Mapping[str, Any], keys: Iterable[str]) -> None:
-    """Raise UserError where `config` and the bare `keys` are another drafter's."""
+def kind_of(folder: Path, config: Mapping[str, Any], keys: Iterable[str]) -> HeadKind:
+    """How the head drafts that has this `config` and these bare `keys`.
+
+    Raises
+    ------
+    UserError
+        In a way that cannot be run here.
+    """
     architecture = (config.get("architectures") or [""])[0]
     bare = frozenset(keys)
     for name, marks in OTHERS.items():
-        if marks(architecture, config, bare):
+        if not marks(architecture, config, bare):
+            continue
+        if name not in {kind.value for kind in HeadKind}:
             raise UserError(
                 f"{folder} holds a {name} drafter, which drafts in another way than an EAGLE "
                 "head and cannot be run here; docs/formats.md lists the heads that can."
             )
+        return HeadKind(name)
+    return HeadKind.eagle3

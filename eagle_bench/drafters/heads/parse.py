@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 from transformers.activations import ACT2FN
 
+from eagle_bench.config.values import HeadKind
 from eagle_bench.drafters.heads.checkpoint import Checkpoint
 from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
 from eagle_bench.errors import UserError
@@ -20,12 +21,16 @@ from eagle_bench.errors import UserError
 SIZES = ("hidden_size", "num_attention_heads", "intermediate_size", "vocab_size")
 TOLD_BY_CONFIG = ("norm_before_residual", "norm_output")
 TOLD_BY_TENSORS = ("norm_before_fc", "fc_norm")
+MASK_TOKENS = ("mask_token_id", "pard_token", "ptd_token_id")
 LAYER_NUMBER = re.compile(r"layers\.(\d+)\.")
 Weights = Mapping[str, Tensor]
 
 
-def parse_config(checkpoint: Checkpoint) -> HeadConfig:
-    """The head that the tensors make up; how it is read, nobody has said yet."""
+def parse_config(checkpoint: Checkpoint, mask_token: int | None = None) -> HeadConfig:
+    """The head that the tensors make up; how it is read, nobody has said yet.
+
+    `mask_token` is the user's word on a P-EAGLE head's, if there is one.
+    """
     config, sizes, weights = checkpoint.config, checkpoint.sizes, checkpoint.weights
     if lacking := [key for key in SIZES if sizes.get(key) is None]:
         raise UserError(f"config.json of the head lacks {', '.join(lacking)}.")
@@ -72,8 +77,25 @@ def parse_config(checkpoint: Checkpoint) -> HeadConfig:
         own_lm_head=own_lm_head,
         generation=generation,
         num_features=num_features,
+        mask_token=_mask_token(checkpoint, mask_token, vocab),
         **_attention(sizes, weights, hidden),
     )
+
+
+def _mask_token(checkpoint: Checkpoint, told: int | None, vocab: int) -> int | None:
+    """What a P-EAGLE head puts into the slots that it drafts from."""
+    if checkpoint.kind is not HeadKind.p_eagle:
+        return None
+    said = (told, *(checkpoint.config.get(key) for key in MASK_TOKENS))
+    token = next((each for each in said if each is not None), None)
+    if token is None:
+        raise UserError(
+            f"config.json of the P-EAGLE head in {checkpoint.folder} does not say which token is "
+            "its mask; give it as drafter.mask_token."
+        )
+    if not 0 <= token < vocab:
+        raise UserError(f"The head's mask token {token} is none of its {vocab} tokens.")
+    return int(token)
 
 
 def _activation(sizes: Mapping[str, Any]) -> str:

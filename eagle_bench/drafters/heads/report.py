@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from eagle_bench.config.values import Attention
+from eagle_bench.config.values import Attention, HeadKind
 from eagle_bench.drafters.heads.check import TargetShape
 from eagle_bench.drafters.heads.checkpoint import EMBEDDINGS, Checkpoint
+from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.parse import TOLD_BY_TENSORS
 from eagle_bench.drafters.heads.weightmap import split
@@ -35,6 +36,8 @@ class LoadReport:
 
     Attributes
     ----------
+    kind : str
+        Of head: EAGLE-3, EAGLE-1/2 or P-EAGLE.
     files : list[str]
         The weight files that were read.
     parameters : int
@@ -58,6 +61,7 @@ class LoadReport:
     path: str
     format: str
     title: str
+    kind: str
     generation: int
     files: list[str]
     dtype: str
@@ -97,6 +101,7 @@ def report_on(
         path=str(checkpoint.folder),
         format=checkpoint.form.name,
         title=checkpoint.form.title,
+        kind=_kind(config),
         generation=config.generation,
         files=checkpoint.files,
         dtype=str(dtype).removeprefix("torch."),
@@ -116,6 +121,12 @@ def report_on(
         not_understood=checkpoint.not_understood,
         warnings=[*config.reading.doubts, *_warnings(checkpoint, head, attention, unexpected)],
     )
+
+
+def _kind(config: HeadConfig) -> str:
+    if config.mask_token is not None:
+        return f"{HeadKind.p_eagle.value}, mask token {config.mask_token}"
+    return "EAGLE-3" if config.generation == 3 else "EAGLE-1/2"
 
 
 def _warnings(

@@ -35,7 +35,9 @@ class StepKeys:
         pass
 
 
-def ttt_hidden(head: EagleHead, embeds: Tensor, features: Tensor, steps: int) -> list[Tensor]:
+def ttt_hidden(
+    head: EagleHead, embeds: Tensor, features: Tensor, steps: int, slot: Tensor | None = None
+) -> list[Tensor]:
     """The head's output at each TTT step; `head` must attend as `ttt_attention` does.
 
     Parameters
@@ -44,6 +46,9 @@ def ttt_hidden(head: EagleHead, embeds: Tensor, features: Tensor, steps: int) ->
         `[batch, seq + 1, hidden]`, embeddings of the tokens; index i + 1 goes with feature i.
     features : Tensor
         `[batch, seq, features * target_hidden]`, what `head.fuse` takes.
+    slot : Tensor or None
+        `head.mask_embeds`: what stands in every step after step 0 of a P-EAGLE head, whose
+        slots see what a draft step sees.
 
     Returns
     -------
@@ -55,9 +60,15 @@ def ttt_hidden(head: EagleHead, embeds: Tensor, features: Tensor, steps: int) ->
     unread = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
     positions = torch.arange(seq, device=device)[None]
     hidden, keys = head.fuse(features), StepKeys()
+    shifted = embeds[:, 1:]
     outputs = []
     for step in range(steps):
-        shifted = F.pad(embeds[:, 1 + step :], (0, 0, 0, step))
+        if step and slot is not None:
+            assert head.mask_hidden is not None
+            shifted = slot.expand_as(shifted)
+            hidden = head.fuse(head.mask_hidden).expand_as(hidden)
+        elif step:
+            shifted = F.pad(embeds[:, 1 + step :], (0, 0, 0, step))
         hidden = head(shifted, hidden, positions + step, unread, keys)
         outputs.append(hidden)
     return outputs

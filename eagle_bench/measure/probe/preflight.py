@@ -198,7 +198,8 @@ def _judge(
     drafted: list[list[Tensor]] = [[] for _ in range(DRAFT_STEPS)]
     for text in texts:
         features = torch.cat([text.layers[each][:, :-1] for each in reading.aux], -1)
-        states = ttt_hidden(twin, embed(text.tokens), features, DRAFT_STEPS)
+        slot = twin.mask_embeds(target.embed)
+        states = ttt_hidden(twin, embed(text.tokens), features, DRAFT_STEPS, slot)
         for step, hidden in enumerate(states):
             drafted[step].append(twin.logits(hidden[0, text.places(step)]))
     logits = torch.cat([part for step in drafted for part in step]).float()

@@ -52,6 +52,7 @@ class HeadSpeaker:
         self.head = drafter.head.variant(drafter.head.config.reading, Attention.sdpa)
         use_ttt_attention(self.head)
         self._embed = self.head.embed if self.head.embed_tokens is not None else target.embed
+        self._slot = self.head.mask_embeds(target.embed)
         self._device = target.spec.device
 
     def ids(self, vocab_size: int) -> Tensor:
@@ -62,7 +63,8 @@ class HeadSpeaker:
     ) -> Iterator[Tensor]:
         assert features is not None
         n = tokens.shape[1]
-        states = ttt_hidden(self.head, self._embed(tokens), features[:, :-1], positions)
+        embeds = self._embed(tokens)
+        states = ttt_hidden(self.head, embeds, features[:, :-1], positions, self._slot)
         for step, hidden in enumerate(states):
             yield self.head.logits(hidden[0, first - 2 - step : n - 2 - step])
 
