@@ -67,7 +67,7 @@ def _with_paths(training: Any) -> Any:
     """The settings with their folders found and checked, the embedded target filled in."""
     if isinstance(training, Eagle3TrainingConfig):
         training = replace(training, target=_target_of(training))
-        _check_layout(training.layout)
+        _check_layout(training)
         if training.data is None:
             _check_head_fits(training)
     elif training.init is not None:
@@ -118,12 +118,14 @@ def _check_head_fits(training: Eagle3TrainingConfig) -> None:
     check_positions(training.phases, shape.max_position_embeddings)
 
 
-def _check_layout(layout: str) -> None:
-    from eagle_bench.drafters.heads.export import ARCHITECTURES
+def _check_layout(training: Eagle3TrainingConfig) -> None:
+    from eagle_bench.drafters.heads.export import ARCHITECTURES, PARALLEL
 
-    layouts = sorted(set(ARCHITECTURES) - {"eagle1"})
-    if layout not in layouts:
-        raise UserError(f"training.layout={layout} is not known; use one of {', '.join(layouts)}.")
+    layouts = sorted(PARALLEL if training.parallel else set(ARCHITECTURES) - {"eagle1"})
+    if training.layout not in layouts:
+        raise UserError(
+            f"training.layout={training.layout} is not known; use one of {', '.join(layouts)}."
+        )
 
 
 def _read_target(key: str, path: str) -> Any:

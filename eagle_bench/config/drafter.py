@@ -38,8 +38,12 @@ class DrafterConfig:
         return {}
 
 
-SHIPPED = {"embedded": assets.EAGLE3, "smollm2": assets.SMOLLM2_EAGLE3}
-"""EAGLE-3 heads that ship, by their `drafter.name`."""
+SHIPPED = {
+    "embedded": assets.EAGLE3,
+    "smollm2": assets.SMOLLM2_EAGLE3,
+    "embedded_p_eagle": assets.P_EAGLE,
+}
+"""Heads that ship, by their `drafter.name`."""
 
 
 @dataclass

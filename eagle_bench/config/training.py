@@ -134,10 +134,13 @@ class Eagle3TrainingConfig(TrainingConfig):
     With `data`, answers of the target as token ids (a file or folder of `*.jsonl.gz` or `.xz` with
     `prompt_ids` and `answer`, or `self`: it first writes `answer_tokens` of them, none to a
     prompt that quotes one of the files `unseen`), `target` is any decoder (folder, GGUF file,
-    hub id or `smollm2`), and the head has its shapes: `num_heads`, `num_kv_heads`,
+    hub id or `smollm2`), and the head has its shapes: `num_layers`, `num_heads`, `num_kv_heads`,
     `intermediate_size` and `prompt_weight` are for the generated corpus.
     `snapshots` are shares of the budget at which the head is also saved as it is then.
     """
+
+    parallel: ClassVar[bool] = False
+    """Whether all draft steps after the first read slots instead of the head's own output."""
 
     target: str | None = None
     data: str | None = None
@@ -146,6 +149,7 @@ class Eagle3TrainingConfig(TrainingConfig):
     ttt_length: int = 7
     step_decay: float = 0.8
     draft_vocab_size: int = 512
+    num_layers: int = 1
     intermediate_size: int = 384
     num_heads: int = 4
     num_kv_heads: int = 2
@@ -156,12 +160,30 @@ class Eagle3TrainingConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least("training.ttt_length", self.ttt_length, 1)
+        at_least("training.num_layers", self.num_layers, 1)
         at_least("training.draft_vocab_size", self.draft_vocab_size, 1)
         at_least("training.answer_tokens", self.answer_tokens, 1)
         for phase in self.phases:
             at_least("training.phases: seq_len", phase.seq_len, self.ttt_length + 1)
         if not all(0.0 < share <= 1.0 for share in self.snapshots):
             raise UserError(f"training.snapshots={self.snapshots} must be shares in (0, 1].")
+
+
+@dataclass
+class PEagleTrainingConfig(Eagle3TrainingConfig):
+    """A P-EAGLE head, on the generated corpus; its slots hold the target's padding token."""
+
+    parallel: ClassVar[bool] = True
+
+    num_layers: int = 2
+    layout: str = "specforge"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.data is not None:
+            raise UserError(
+                "training=p_eagle learns from the generated corpus; leave training.data out."
+            )
 
 
 @dataclass
@@ -184,4 +206,5 @@ TRAININGS: dict[str, type[t.TrainingConfig]] = {
     "target": t.TargetTrainingConfig,
     "draft_model": t.DraftModelTrainingConfig,
     "eagle3": t.Eagle3TrainingConfig,
+    "p_eagle": t.PEagleTrainingConfig,
 }

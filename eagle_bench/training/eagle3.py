@@ -1,4 +1,4 @@
-"""Training an EAGLE-3 head by training-time test (`drafters/heads/ttt.py`)."""
+"""Training an EAGLE-3 or P-EAGLE head by training-time test (`drafters/heads/ttt.py`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from eagle_bench.drafters.heads.ttt import (
     use_ttt_attention,
 )
 from eagle_bench.models.target import default_aux_layers
-from eagle_bench.training.corpus import Packer, tasks
+from eagle_bench.training.corpus import PAD, Packer, tasks
 from eagle_bench.training.loop import Figures, Trainer
 
 
@@ -49,6 +49,8 @@ def build(config: Eagle3TrainingConfig, target: Any, tokenizer: Tokenizer, seed:
             intermediate_size=config.intermediate_size,
             vocab_size=wide.vocab_size,
             draft_vocab_size=config.draft_vocab_size,
+            num_layers=config.num_layers,
+            mask_token=tokenizer.token_to_id(PAD) if config.parallel else None,
             max_positions=wide.max_position_embeddings,
         )
     )
@@ -63,11 +65,13 @@ def ttt_loss(
     target_logits: Tensor,
     weights: Tensor,
     config: Eagle3TrainingConfig,
+    slot: Tensor | None = None,
 ) -> tuple[Tensor, Figures]:
     """Soft cross-entropy to the target over the draft vocabulary, summed over TTT steps.
 
     `target_logits` `[batch, seq, vocab]` at index j draw token j + 1; `weights` `[batch, seq]`
-    weigh them. Places whose best target token is outside the draft vocabulary do not count.
+    weigh them; `slot` is what `ttt_hidden` takes. Places whose best target token is outside the
+    draft vocabulary do not count.
     """
     assert head.t2d is not None
     best = target_logits.argmax(-1)
@@ -75,7 +79,8 @@ def ttt_loss(
     wanted = target_logits[..., draftable(head, features.device)].float().softmax(-1)
     total = features.new_zeros(())
     figures: Figures = {}
-    for step, hidden in enumerate(ttt_hidden(head, embeds, features, config.ttt_length)):
+    states = ttt_hidden(head, embeds, features, config.ttt_length, slot)
+    for step, hidden in enumerate(states):
         ahead = 1 + step
         logits = head.logits(hidden[:, :-ahead])
         here = counted[:, ahead:]
@@ -99,6 +104,8 @@ def train_eagle3(
     head = build(config, target, tokenizer, run.seed).to(device)
     use_ttt_attention(head)
     aux = default_aux_layers(target.config.num_hidden_layers)
+    embed = target.get_input_embeddings()
+    slot = head.mask_embeds(embed)
 
     def loss(index: int, rows: int, seq_len: int) -> tuple[Tensor, Figures]:
         ids, answers = Packer(tokenizer, f"head {run.seed} {index}").batch(rows, seq_len)
@@ -107,9 +114,9 @@ def train_eagle3(
             with torch.no_grad():
                 seen = target(input_ids=ids[:, :-1], use_cache=False, output_hidden_states=True)
                 features = torch.cat([seen.hidden_states[layer] for layer in aux], dim=-1)
-                embeds = target.get_input_embeddings()(ids)
+                embeds = embed(ids)
             weights = torch.where(answers, 1.0, config.prompt_weight)
-            return ttt_loss(head, embeds, features, seen.logits, weights, config)
+            return ttt_loss(head, embeds, features, seen.logits, weights, config, slot)
 
     return run_and_save(Trainer(config, head, loss, folder), run, config)
 

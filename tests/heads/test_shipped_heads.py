@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from eagle_bench import assets
-from eagle_bench.config.drafter import SHIPPED, Eagle3Config
+from eagle_bench.config.drafter import SHIPPED, Eagle3Config, PEagleConfig
 from eagle_bench.drafters.heads.load import load_head
 
 
 @pytest.mark.parametrize("name", list(SHIPPED))
 def test_a_shipped_head_loads_by_its_name(name: str) -> None:
-    loaded = load_head(Eagle3Config(name))
+    settings = PEagleConfig if name == "embedded_p_eagle" else Eagle3Config
+    loaded = load_head(settings(name))
     assert loaded.report.missing == loaded.report.unexpected == []
     assert loaded.head.fc.weight.dtype is torch.bfloat16
     recipe = json.loads((SHIPPED[name] / "recipe.json").read_text())

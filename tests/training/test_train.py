@@ -13,7 +13,7 @@ from conftest import BUDGET, HEAD, TARGET, call, steps
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eagle_bench import train
-from eagle_bench.config.drafter import Eagle3Config
+from eagle_bench.config.drafter import Eagle3Config, PEagleConfig
 from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.training.loop import Trainer
 
@@ -70,6 +70,21 @@ def test_head_learns(head_folder: Path) -> None:
     assert {name for name in history if name.startswith("accuracy")} == {
         f"accuracy_{position}" for position in range(3)
     }
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_a_p_eagle_head_learns_its_slots(target_folder: Path, tmp_path: Path) -> None:
+    given = [*HEAD[1:], *BUDGET, f"training.target={target_folder}", f"output_dir={tmp_path}"]
+    assert call(train.main, "training=p_eagle", *given, steps(4)) == 0
+    loaded = load_head(PEagleConfig("p_eagle", str(tmp_path)))
+    assert loaded.config.num_layers == 2
+    mask = AutoTokenizer.from_pretrained(target_folder).convert_tokens_to_ids("<|pad|>")
+    assert loaded.config.mask_token == mask
+    weights = loaded.head.state_dict()
+    for name, weight in trained(tmp_path).items():
+        assert torch.equal(weights[name], weight.to(weights[name].dtype))
+    assert call(train.main, "training=p_eagle", *given, "training.layout=safeailab") == 2
+    assert call(train.main, "training=p_eagle", *given, "training.data=self") == 2
 
 
 def test_curves(target_folder: Path, head_folder: Path) -> None:
