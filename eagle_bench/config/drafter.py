@@ -21,6 +21,8 @@ class DrafterConfig:
         Whether it knows several continuations, with a distribution over them.
     greedy_only : bool
         Whether it has nothing to propose at a temperature.
+    at_once : bool
+        Whether it drafts all levels in one pass, and so is built for their number.
     is_head, is_network : bool
         Whether it is an EAGLE head that drafts level by level; whether it can be judged on any
         text.
@@ -28,6 +30,7 @@ class DrafterConfig:
 
     branches: ClassVar[bool] = True
     greedy_only: ClassVar[bool] = False
+    at_once: ClassVar[bool] = False
     is_head: ClassVar[bool] = False
     is_network: ClassVar[bool] = False
 
@@ -84,6 +87,7 @@ class PEagleConfig(Eagle3Config):
     `mask_token` is for folders that do not name it.
     """
 
+    at_once: ClassVar[bool] = True
     is_head: ClassVar[bool] = False
     kind: ClassVar[HeadKind] = HeadKind.p_eagle
 
@@ -91,6 +95,18 @@ class PEagleConfig(Eagle3Config):
 
     def said_mask(self) -> int | None:
         return self.mask_token
+
+
+@dataclass
+class DFlashConfig(DrafterConfig):
+    """A DFlash head: a block of tokens in one pass (arXiv 2602.06036)."""
+
+    at_once: ClassVar[bool] = True
+
+    path: str | None = None
+
+    def checkpoints(self) -> dict[str, str]:
+        return {} if self.path is None else {"drafter": self.path}
 
 
 @dataclass
@@ -138,6 +154,7 @@ class RandomConfig(DrafterConfig):
 DRAFTERS: dict[str, type[DrafterConfig]] = {
     "eagle3": Eagle3Config,
     "p_eagle": PEagleConfig,
+    "dflash": DFlashConfig,
     "prompt_lookup": PromptLookupConfig,
     "draft_model": DraftModelConfig,
     "oracle": OracleConfig,

@@ -132,7 +132,7 @@ class AutoregressiveDrafter(ABC):
             causal = torch.ones(longest, longest, dtype=torch.bool, device=self.device).tril()
             mask = attention_mask(lengths, causal.expand(len(lengths), longest, longest))
         within = positions.clamp(max=self.max_positions - 1)
-        return self._run(ids, _padded(features, longest), within, mask)
+        return self._run(ids, pad_features(features, longest), within, mask)
 
 
 def _taken(features: Tensor, path: list[int]) -> Tensor:
@@ -142,7 +142,7 @@ def _taken(features: Tensor, path: list[int]) -> Tensor:
     return features[:, upload(path, features.device)]
 
 
-def _padded(features: list[Tensor | None], longest: int) -> Tensor | None:
+def pad_features(features: list[Tensor | None], longest: int) -> Tensor | None:
     """One tensor `[batch, longest, width]` from the rows' features, zeros at their ends."""
     rows = [row for row in features if row is not None]
     if not rows:

@@ -11,6 +11,7 @@ from torch import Tensor
 from eagle_bench import assets
 from eagle_bench.config.decoding import DecodingConfig
 from eagle_bench.config.drafter import (
+    DFlashConfig,
     DrafterConfig,
     DraftModelConfig,
     Eagle3Config,
@@ -115,6 +116,8 @@ def build_drafter(
     match config:
         case Eagle3Config():
             return _eagle3(config, decoding, target, compile)
+        case DFlashConfig():
+            return _dflash(config, decoding, target)
         case PromptLookupConfig():
             from eagle_bench.drafters.prompt_lookup import PromptLookupDrafter
 
@@ -204,6 +207,31 @@ def _drafting(
     levels = compile_levels(head, embeddings, decoding.width, target.spec.max_positions)
     drafter = CompiledEagle3Drafter(head, target, "eagle3", levels)
     return BuiltDrafter(drafter, report | {"compile_s": levels.compile_s}, head=head)
+
+
+def _dflash(config: DFlashConfig, decoding: DecodingConfig, target: Target) -> BuiltDrafter:
+    from eagle_bench.drafters.dflash import DFlashDrafter
+    from eagle_bench.drafters.heads.dflash import load_dflash
+
+    if config.path is None:
+        raise UserError("drafter=dflash needs drafter.path=FOLDER.")
+    head = load_dflash(config.path, target.spec)
+    block = head.config
+    if decoding.levels > block.levels:
+        raise UserError(
+            f"decoding={decoding.name} drafts {decoding.levels} levels, but a block of the head "
+            f"has {block.levels}; lower it."
+        )
+    target.set_aux_layers(block.aux_layers)
+    head.to(device=target.spec.device, dtype=target.spec.dtype)
+    parameters = sum(weight.numel() for weight in head.parameters())
+    report = {
+        "parameters": parameters,
+        "block_size": block.block_size,
+        "mask_token": block.mask_token,
+        "aux_layers": list(block.aux_layers),
+    }
+    return BuiltDrafter(DFlashDrafter(head, target), report)
 
 
 def read_otherwise(

@@ -107,7 +107,8 @@ class Loader:
         target = self._keep("target", target_key, target_anew)
         compiles = config.compile is Compile.draft
         compiled = compiles and (config.decoding.width, config.threads)
-        drafter_key = str([target_key, settings["drafter"], compiled])
+        levels = config.drafter.at_once and config.decoding.levels
+        drafter_key = str([target_key, settings["drafter"], compiled, levels])
 
         def drafter_anew() -> BuiltDrafter:
             sizes = [in_words(found[role]) for role in config.drafter.checkpoints()]

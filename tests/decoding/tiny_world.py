@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from tiny_models import CPU, VOCAB, WIDTH, lean_target, tiny_model
 from torch.nn.functional import cross_entropy
+from transformers import Qwen3Config
 
 from eagle_bench.config.decoding import AdaptiveConfig
 from eagle_bench.config.values import AdaptiveRule, Proposal
@@ -21,10 +22,12 @@ from eagle_bench.decoding.methods.static_tree import StaticTree
 from eagle_bench.decoding.methods.tree import Tree
 from eagle_bench.decoding.one_pass import OnePass
 from eagle_bench.drafters.compiled_eagle3 import CompiledEagle3Drafter
+from eagle_bench.drafters.dflash import DFlashDrafter
 from eagle_bench.drafters.draft_model import DraftModelDrafter
 from eagle_bench.drafters.eagle3 import Eagle3Drafter
 from eagle_bench.drafters.heads.compiled import CompiledLevels
 from eagle_bench.drafters.heads.config import HeadConfig
+from eagle_bench.drafters.heads.dflash import BlockConfig, BlockHead
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.levels import FirstLevel, NextLevel
 from eagle_bench.drafters.heads.ttt import ttt_attention, ttt_hidden
@@ -121,6 +124,19 @@ def random_slots() -> EagleHead:
 
 
 @cache
+def random_block() -> BlockHead:
+    """A DFlash head of two layers that drafts up to seven tokens, as it begins."""
+    torch.manual_seed(13)
+    layers = Qwen3Config(
+        hidden_size=WIDTH, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, vocab_size=VOCAB,
+    )  # fmt: skip
+    aux = target().spec.aux_layers
+    config = BlockConfig(layers, 8, 7, aux, from_anchor=False)
+    return BlockHead(config, len(aux) * WIDTH, None).eval().requires_grad_(False)
+
+
+@cache
 def fitted_slots() -> EagleHead:
     """The same, overfitted to a few of the target's own outputs."""
     head = deepcopy(random_slots()).train().requires_grad_(True)
@@ -201,6 +217,7 @@ DRAFTERS = {
     "wide_levels": Entry(lambda: by_levels(3), head=True),
     "p_eagle": Entry(lambda: PEagleDrafter(random_slots(), target(), LEVELS), parallel=True),
     "fitted_p_eagle": Entry(lambda: PEagleDrafter(fitted_slots(), target(), LEVELS), parallel=True),
+    "dflash": Entry(lambda: DFlashDrafter(random_block(), target()), parallel=True),
     "draft_model": Entry(lambda: DraftModelDrafter(other_model(), VOCAB)),
     "noisy": Entry(lambda: DraftModelDrafter(lean_target(noisy_model(0.02, 1)), VOCAB)),
     "itself": Entry(lambda: DraftModelDrafter(target(), VOCAB)),

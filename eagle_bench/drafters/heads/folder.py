@@ -19,7 +19,7 @@ from eagle_bench.machine.hub import Absent, beside, fetch
 TRAINING_STATE = "training_state.pt"
 SAFETENSORS, SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
-SPECULATORS = ("eagle3", "peagle")
+SPECULATORS = ("eagle3", "peagle", "dflash")
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
@@ -44,8 +44,8 @@ def locate(path: str) -> Path:
         ) from None
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """`config.json` of the folder, which must not describe another kind of speculator."""
+def read_json(folder: Path) -> dict[str, Any]:
+    """`config.json` of the folder."""
     path = folder / "config.json"
     if not path.is_file():
         _refuse_other_folders(folder)
@@ -56,6 +56,12 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not JSON: {error}.") from error
     if not isinstance(config, dict):
         raise UserError(f"{path} holds no JSON object.")
+    return config
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """`config.json` of the folder, which must not describe another kind of speculator."""
+    config = read_json(folder)
     if (kind := config.get("speculators_model_type", "eagle3")) not in SPECULATORS:
         raise UserError(
             f"{folder} holds a speculators model of type {kind!r}; heads of the types "

@@ -61,7 +61,7 @@ def kind_of(folder: Path, config: Mapping[str, Any], keys: Iterable[str]) -> Hea
         if name not in {kind.value for kind in HeadKind}:
             raise UserError(
                 f"{folder} holds a {name} drafter, which drafts in another way than an EAGLE "
-                "head and cannot be run here; docs/formats.md lists the heads that can."
+                "head and is not run as one; docs/formats.md lists what is."
             )
         return HeadKind(name)
     return HeadKind.eagle3
