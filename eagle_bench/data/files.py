@@ -115,7 +115,7 @@ def _is_document(text: str) -> bool:
         return first.startswith("[")
     try:
         json.loads(first)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return True
     return not rest
 
@@ -126,6 +126,8 @@ def _document_rows(path: Path, text: str) -> Iterator[Row]:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, line {error.lineno}: no valid JSON ({error.msg}).") from None
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply to be prompts.") from None
     items = document
     if isinstance(document, dict):
         wrapped = [document[key] for key in WRAPPERS if isinstance(document.get(key), list)]
@@ -146,6 +148,8 @@ def _line_rows(path: Path, text: str) -> Iterator[Row]:
                 f"{where}: no valid JSON ({error.msg}); tables are told by .csv or .tsv, plain "
                 "text by .txt."
             ) from None
+        except RecursionError:
+            raise UserError(f"{where} is nested too deeply to be a prompt.") from None
         yield _row(number, where, item)
 
 

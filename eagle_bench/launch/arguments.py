@@ -1,12 +1,16 @@
-"""Arguments that Hydra's grammar cannot read, told with the quotes that make them work."""
+"""Arguments that Hydra's grammar cannot read or that choose no file, told by what would work."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
+
+from eagle_bench.errors import UserError
 
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'$", re.MULTILINE)
 
@@ -30,3 +34,27 @@ def how_to_quote(argument: str) -> str:
     except HydraException:
         return f"the argument {argument} is not KEY=VALUE."
     return f"the argument {argument} needs quotes around its value: {shlex.quote(quoted)}."
+
+
+def check_choices(arguments: Iterable[str], conf: Path) -> None:
+    """Hydra takes only a name for a group of configs in `conf`, and refuses others without it.
+
+    Raises
+    ------
+    UserError
+        A number, null, a flag, a list or a mapping stands for the name.
+    """
+    parser = OverridesParser.create()
+    for argument in arguments:
+        group = argument.partition("=")[0].lstrip("+")
+        if not group or not (conf / group).is_dir():
+            continue
+        try:
+            override = parser.parse_override(argument)
+        except HydraException:
+            continue
+        if override.is_delete() or override.is_sweep_override():
+            continue
+        if not isinstance(override.value(), str):
+            names = sorted(file.stem for file in (conf / group).glob("*.yaml"))
+            raise UserError(f"{argument}: {group} is one of {', '.join(names)}.")

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import hydra
@@ -21,7 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from eagle_bench import __version__
 from eagle_bench.errors import (
@@ -34,7 +36,7 @@ from eagle_bench.errors import (
 )
 from eagle_bench.launch import registry as schema
 from eagle_bench.launch import slurm
-from eagle_bench.launch.arguments import how_to_quote, refused_argument
+from eagle_bench.launch.arguments import check_choices, how_to_quote, refused_argument
 from eagle_bench.launch.multirun import with_flag_first
 from eagle_bench.launch.suggest import suggestion
 from eagle_bench.machine.signals import end_in_a_sentence, exit_code
@@ -42,7 +44,7 @@ from eagle_bench.records.scrub import scrub
 
 C = TypeVar("C")
 FULL_ERROR = "HYDRA_FULL_ERROR"
-RESOLVING = "UserError raised while resolving interpolation: "
+RESOLVING = re.compile(r"^\w+ raised while resolving interpolation: ")
 UNUSABLE_FOLDER = {
     errno.EACCES,
     errno.EEXIST,
@@ -106,6 +108,7 @@ def hydra_command(
             return
         try:
             sys.argv = with_flag_first(sys.argv)
+            check_choices(sys.argv[1:], Path(schema.CONF))
         except UserError as error:
             raise SystemExit(_tell(error, verbose)) from None
         schema.register(config_name)
@@ -212,11 +215,14 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, HydraException) and error.__cause__ is not None:
         lines += [line for line in _lines(error.__cause__) if line not in lines]
         lines += filter(None, [suggestion(error.__cause__)])
-    return " ".join(line if line[-1] in ".:?!" else f"{line}." for line in lines)
+    told = " ".join(line if line[-1] in ".:?!" else f"{line}." for line in lines)
+    if isinstance(error, InterpolationResolutionError) and error.full_key:
+        return f"{error.full_key}: {told}"
+    return told
 
 
 def _lines(error: BaseException) -> list[str]:
     """The lines of a message, less OmegaConf's internals and a hint that a schema rules out."""
     lines = (str(error) or type(error).__name__).splitlines()
     kept = (line for line in lines if not line.startswith((" ", "To append to your config")))
-    return [line.strip().removeprefix(RESOLVING) for line in kept if line.strip()]
+    return [RESOLVING.sub("", line.strip()) for line in kept if line.strip()]

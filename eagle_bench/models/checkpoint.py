@@ -77,7 +77,7 @@ def _tensor_names(file: Path) -> list[str]:
     try:
         entries = {k: entry for k, entry in json.loads(header).items() if k != "__metadata__"}
         whole = 8 + length + max(entry["data_offsets"][1] for entry in entries.values()) == size
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole:
         raise UserError(f"{file} is truncated or corrupt; copy or download it again.")

@@ -89,7 +89,7 @@ def read_job(folder: Path) -> Job:
     path = folder / RESULT_FILE
     try:
         document = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UnreadableResult(f"{path} is corrupt or half-written: {error}") from error
     if not isinstance(document, dict) or "schema_version" not in document:
         raise UnreadableResult(f"{path} is no result of eagle_bench: it has no schema_version")

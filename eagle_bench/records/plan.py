@@ -32,7 +32,7 @@ def waiting_jobs(sweep: Path) -> tuple[list[Job], list[str]]:
     path = sweep / PLAN
     try:
         jobs = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return [], [f"{path} is corrupt or half-written: {error}"]
     return [
         Job(sweep / name, "missing", "it has not started", config)

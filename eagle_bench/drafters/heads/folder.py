@@ -52,7 +52,7 @@ def read_json(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} has no config.json, so its weights cannot be interpreted.")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not JSON: {error}.") from error
     if not isinstance(config, dict):
         raise UserError(f"{path} holds no JSON object.")
@@ -119,7 +119,7 @@ def _sharded(folder: Path, index_name: str) -> list[str]:
         return []
     try:
         files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise UserError(f"{index} is no index of shards.") from error
     if outside := [name for name in files if Path(name).name != name]:
         raise UserError(f"{index} names a shard outside its folder: {outside[0]}.")
