@@ -216,7 +216,8 @@ def _sentence(error: BaseException) -> str:
         lines += [line for line in _lines(error.__cause__) if line not in lines]
         lines += filter(None, [suggestion(error.__cause__)])
     told = " ".join(line if line[-1] in ".:?!" else f"{line}." for line in lines)
-    if isinstance(error, InterpolationResolutionError) and error.full_key:
+    ours = str(error).startswith(UserError.__name__)
+    if isinstance(error, InterpolationResolutionError) and error.full_key and not ours:
         return f"{error.full_key}: {told}"
     return told
 
