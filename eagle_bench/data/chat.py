@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 ALIASES = {"deepseek": "deepseek-v3"}
 MARKER = re.compile(r"<[|｜][^<>{}]+?[|｜]>|<(?:start|end)_of_turn>|\[/?INST\]")
 """The control tokens of a template's source."""
+CHANNEL = "<|channel|>"
+"""In such a template (gpt-oss) an answer has several parts, each with an end of its own."""
+HELLO = [{"role": "user", "content": "Hello"}]
+ANSWER = "Yes, of course"
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +71,33 @@ class ChatFormat:
     foreign_markers: tuple[str, ...] = ()
     _encoded: dict[tuple[tuple[str, str], ...], list[int]] = field(default_factory=dict, repr=False)
 
+    @property
+    def remarks(self) -> list[str]:
+        """What of the token ids a person would not expect, in sentences."""
+        tokenizer, said = self.tokenizer, []
+        text = self.render(HELLO)
+        ids = self._ids(text)
+        if ids[:2] == [tokenizer.bos_token_id] * 2:
+            bos = tokenizer.bos_token
+            said.append(f"chat_template={self.name} begins with {bos} twice: one is left out.")
+        if self._closed(text, ids):
+            eos = tokenizer.eos_token
+            said.append(f"The tokenizer ends a text with {eos}: left off, as an answer follows.")
+        return said
+
+    def turn_end(self) -> int | None:
+        """The control token that the template puts behind an answer; None where it puts none."""
+        if self.template is None or CHANNEL in self.template:
+            return None
+        try:
+            behind = self._behind(HELLO, ANSWER)
+        except UserError:  # It renders no answers.
+            return None
+        first = self.tokenizer(behind.lstrip(), add_special_tokens=False)["input_ids"][:1]
+        added = self.tokenizer.added_tokens_decoder
+        control = [token for token in first if token in added and added[token].content.strip()]
+        return control[0] if control else None
+
     def decode(self, tokens: list[int]) -> str:
         """An answer's text, control tokens left out."""
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
@@ -107,15 +138,14 @@ class ChatFormat:
         list[int]
             The same for the same history, also where the template reads a clock: rendered
             once. A template alone decides on BOS, which never appears twice in a row; plain text
-            gets the special tokens that the tokenizer adds.
+            gets the special tokens that the tokenizer puts before it.
         """
         key = tuple((message["role"], message["content"]) for message in history)
         if key not in self._encoded:
             text = self.render(history)
-            ids = self.tokenizer(text, add_special_tokens=self.template is None)["input_ids"]
-            bos = self.tokenizer.bos_token_id
-            twice = bos is not None and ids[:2] == [bos, bos]
-            self._encoded[key] = ids[1:] if twice else ids
+            ids = self._ids(text)
+            twice = ids[:2] == [self.tokenizer.bos_token_id] * 2
+            self._encoded[key] = ids[int(twice) : len(ids) - self._closed(text, ids)]
         return list(self._encoded[key])
 
     def encode_answer(
@@ -126,12 +156,30 @@ class ChatFormat:
         The token that ends the assistant's turn in the template is the last one, where it is
         one of `eos_ids`.
         """
-        whole = self.render([*history, {"role": "assistant", "content": answer}], to_answer=False)
-        behind = whole.rpartition(answer.strip())[2]
         ids, ends = (
-            self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (answer, behind)
+            self.tokenizer(text, add_special_tokens=False)["input_ids"]
+            for text in (answer, self._behind(history, answer))
         )
         return [*ids, *(token for token in ends[:1] if token in eos_ids)]
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=self.template is None)["input_ids"]
+        return ids
+
+    def _closed(self, text: str, ids: list[int]) -> bool:
+        """Whether the tokenizer has put its EOS behind a plain text."""
+        eos = self.tokenizer.eos_token
+        return (
+            self.template is None
+            and ids[-1:] == [self.tokenizer.eos_token_id]
+            and not text.endswith(eos)
+        )
+
+    def _behind(self, history: list[dict[str, str]], answer: str) -> str:
+        """What the template puts behind a given answer."""
+        whole = self.render([*history, {"role": "assistant", "content": answer}], to_answer=False)
+        _, found, behind = whole.rpartition(answer.strip())
+        return behind if found else ""
 
 
 def chat_format(
@@ -164,7 +212,7 @@ def chat_format(
             ", ".join(foreign),
         )
     result = ChatFormat(tokenizer, chat_template, template, enable_thinking, foreign)
-    result.render([{"role": "user", "content": "Hello"}])
+    result.render(HELLO)
     return result
 
 

@@ -58,7 +58,7 @@ class Decoder:
         self.drafter = drafter
         self.method = method
         self.sampling = sampling
-        self.eos_ids = frozenset[int]() if ignore_eos else target.spec.eos_ids
+        self.eos_ids = frozenset[int]() if ignore_eos else target.spec.stops
         self.phases = phases or NoPhases()
         self._synchronize = synchronizer(target.spec.device)
 

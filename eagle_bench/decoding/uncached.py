@@ -49,7 +49,7 @@ class Uncached(ABC):
         self.drafter = drafter
         self.draft_len = draft_len
         self.max_nodes = self.max_extended = draft_len
-        self.eos_ids = frozenset[int]() if ignore_eos else target.spec.eos_ids
+        self.eos_ids = frozenset[int]() if ignore_eos else target.spec.stops
 
     @abstractmethod
     def iterations(self, prompt: list[int]) -> Iterator[Iteration]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +43,19 @@ class Session:
     drafter: BuiltDrafter
     chat: ChatFormat
     checkpoints: dict[str, str]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a person should know of the target, and of how prompts become its tokens."""
+        spec = self.target.spec
+        said = [*spec.remarks, *self.chat.remarks]
+        if spec.turn_end not in spec.eos_ids | {None}:
+            token = self.chat.tokenizer.convert_ids_to_tokens(spec.turn_end)
+            said.append(
+                f"chat_template={self.chat.name} ends an answer with {token}, which the target's "
+                "config does not call an end: generation stops there too."
+            )
+        return said
 
     def use(self, drafter: BuiltDrafter) -> None:
         """Draft with `drafter`, whose features the target gives from now on."""
@@ -120,6 +133,7 @@ class Loader:
 
         drafter = self._keep("drafter", drafter_key, drafter_anew)
         chat = chat_format(target.tokenizer, config.chat_template, config.dataset.enable_thinking)
+        target.spec = replace(target.spec, turn_end=chat.turn_end())
         with phase("hashing the checkpoints") if self.loads > loads else nullcontext():
             checkpoints = self.fingerprints(config)
         session = Session(target, drafter, chat, checkpoints)

@@ -68,7 +68,7 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
     check_engine(config)
     session = loader.session(config, listener.phase)
     _check_depth(config, session)
-    for remark in session.target.spec.remarks:
+    for remark in session.remarks:
         listener.say(remark)
     other = other_target(config)
     if other is not None:
@@ -137,7 +137,7 @@ def _provenance(session: Session, prompts: PromptSet) -> dict[str, Any]:
             "dtype": str(spec.dtype).removeprefix("torch."),
             "device": str(spec.device),
             "aux_layers": list(spec.aux_layers),
-            "remarks": list(spec.remarks),
+            "remarks": session.remarks,
         },
         "drafter": session.drafter.report,
         "checkpoints_sha256": session.checkpoints,

@@ -85,8 +85,8 @@ def check_writable(target: Writable) -> None:
         "a tokenizer other than byte-level BPE that splits off single digits, as SmolLM2's": (
             tokenizer["model"]["type"] != "BPE" or steps != SMOLLM
         ),
-        f"a target with {len(target.spec.eos_ids)} end tokens, only with one": (
-            len(target.spec.eos_ids) != 1
+        f"a target with {len(target.spec.stops)} end tokens, only with one": (
+            len(target.spec.stops) != 1
         ),
     }
     for what, there in refused.items():
@@ -188,7 +188,7 @@ def add_tokenizer(writer: Any, target: Writable) -> None:
     writer.add_token_merges(
         [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
     )
-    writer.add_eos_token_id(min(target.spec.eos_ids))
+    writer.add_eos_token_id(min(target.spec.stops))
     if target.tokenizer.pad_token_id is not None:
         writer.add_pad_token_id(target.tokenizer.pad_token_id)
     writer.add_add_bos_token(False)

@@ -15,6 +15,7 @@ from eagle_bench.config.values import DType, Implementation, Packing
 from eagle_bench.errors import UserError
 from eagle_bench.models.checkpoint import WRAPPERS, check_exists, check_tensors
 from eagle_bench.models.family import attention_of, check_family, positions_of
+from eagle_bench.models.generation_config import left_out
 from eagle_bench.models.gguf import (
     check_gguf,
     is_gguf,
@@ -173,6 +174,7 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
     remarks += check_tensors(model, report, decoder_layers(model), key=key, path=path)
     if file:
         remarks += (settle_dequantised(model, key, path),)
+    remarks += left_out(model.generation_config)
     spread = config.device_map is not None or config.tensor_parallel
     if not spread and not getattr(model, "is_quantized", False):
         model = model.to(device)

@@ -27,8 +27,9 @@ class TargetSpec:
     `aux_layers` are the boundaries whose state is a feature: the input of layer i, with
     `num_layers` the residual behind the last layer and `num_layers + 1` the same after the final
     norm (which transformers shows as `hidden_states[num_layers]`). `packed_from_rows`: calls of so
-    many rows and more multiply packed weights (None: no call does). `remarks` are sentences that
-    a person should read.
+    many rows and more multiply packed weights (None: no call does). `eos_ids` are the config's end
+    tokens, `turn_end` is the one with which a chat template ends an answer. `remarks` are sentences
+    that a person should read.
     """
 
     name: str
@@ -46,6 +47,12 @@ class TargetSpec:
     aux_layers: tuple[int, ...]
     packed_from_rows: int | None = None
     remarks: tuple[str, ...] = ()
+    turn_end: int | None = None
+
+    @property
+    def stops(self) -> frozenset[int]:
+        """The tokens behind which an answer ends."""
+        return self.eos_ids if self.turn_end is None else self.eos_ids | {self.turn_end}
 
 
 State = KVCache

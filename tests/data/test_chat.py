@@ -286,3 +286,38 @@ def test_unknown_names(tmp_path: Path) -> None:
 def test_opening_messages() -> None:
     assert opening(Prompt("1", "c", ("Hi", "Bye"))) == [TALK[0]]
     assert opening(Prompt("1", "c", ("Hi",), system="Sys")) == [SYSTEM, TALK[0]]
+
+
+def turn_end(behind: str, before: str = "") -> int | None:
+    talk = "{% for m in messages %}<|im_start|>{{ m.content }}END{% endfor %}"
+    template = before + talk.replace("END", behind)
+    return chat_format(tokenizer(template), "auto", None).turn_end()
+
+
+def test_the_end_of_a_turn_is_the_control_token_behind_the_answer() -> None:
+    assert turn_end("</s>") == 1
+    assert turn_end("\n</s>\n") == 1
+    assert turn_end("") is None
+    assert turn_end("\n") is None
+    only_the_question = chat_format(tokenizer("{{ messages[0].content }}</s>"), "auto", None)
+    assert only_the_question.turn_end() is None
+    refused = "{% if messages[1:] %}{{ raise_exception('one turn') }}{% endif %}"
+    assert turn_end("</s>", refused) is None
+    assert turn_end("</s>{# <|channel|> #}") is None
+    assert chat_format(tokenizer(), "none", None).turn_end() is None
+
+
+def test_what_a_tokenizer_adds_is_left_off_and_said() -> None:
+    closing = tokenizer()
+    closing.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    plain = chat_format(closing, "none", None)
+    assert text_of(plain.encode(TALK[:1])) == "<s>Hi"
+    assert plain.remarks == ["The tokenizer ends a text with </s>: left off, as an answer follows."]
+    own = [{"role": "user", "content": "Hi</s>"}]
+    assert text_of(chat_format(tokenizer(), "none", None).encode(own)) == "<s>Hi</s>"
+    twice = chat_format(tokenizer("{{ bos_token }}<s>{{ messages[0].content }}"), "auto", None)
+    assert text_of(twice.encode(TALK[:1])) == "<s>Hi"
+    assert twice.remarks == ["chat_template=auto begins with <s> twice: one is left out."]
+    assert chat_format(tokenizer(), "qwen", None).remarks == []

@@ -172,7 +172,7 @@ def test_greedy_drafts_are_accepted_as_often_as_the_target_says_them() -> None:
 class TableTarget:
     """`TABLE` behind the target protocol."""
 
-    spec = SimpleNamespace(device=CPU, max_positions=64, eos_ids=frozenset[int]())
+    spec = SimpleNamespace(device=CPU, max_positions=64, stops=frozenset[int]())
 
     def forward(self, tokens, positions, mask, cache, *, features, last_only=False):  # type: ignore[no-untyped-def]
         cache.advance(tokens.shape[1])

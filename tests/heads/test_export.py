@@ -194,7 +194,7 @@ def small(family: Any, **changes: Any) -> Any:
     )  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(assets.TARGET)
     return SimpleNamespace(
-        model=family(config), tokenizer=tokenizer, spec=SimpleNamespace(eos_ids={1})
+        model=family(config), tokenizer=tokenizer, spec=SimpleNamespace(stops={1})
     )
 
 
@@ -221,7 +221,7 @@ def test_targets_that_were_not_tried_are_refused(
 
 def test_another_tokenizer_and_several_ends_are_refused() -> None:
     several = small(LlamaForCausalLM)
-    several.spec.eos_ids = {1, 2}
+    several.spec.stops = {1, 2}
     with pytest.raises(UserError, match="2 end tokens"):
         target_file.check_writable(several)
     other = small(LlamaForCausalLM)

@@ -113,7 +113,7 @@ def exact_joint(
     for _ in range(tokens):
         longer: Joint = {}
         for prefix, share in outputs.items():
-            if prefix and prefix[-1] in target.spec.eos_ids:
+            if prefix and prefix[-1] in target.spec.stops:
                 longer[prefix] = share
                 continue
             for token, next_share in _next_token(target, [*context, *prefix], sampling):

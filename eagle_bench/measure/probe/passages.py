@@ -83,7 +83,7 @@ def _of_prompt(
             [said] = plain_greedy(session.target).generate([request])
             ids, answer = said.tokens, session.chat.decode(said.tokens)
         elif answer.strip():
-            ids = session.chat.encode_answer(talk.history, answer, session.target.spec.eos_ids)
+            ids = session.chat.encode_answer(talk.history, answer, session.target.spec.stops)
         else:
             left_out[NO_ANSWER] += 1
             return
