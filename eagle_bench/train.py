@@ -12,7 +12,9 @@ from hydra.core.hydra_config import HydraConfig
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.training import (
     MIN_LAYERS,
+    DFlashTrainingConfig,
     Eagle3TrainingConfig,
+    HeadTrainingConfig,
     TargetTrainingConfig,
     TrainConfig,
     check_heads,
@@ -65,55 +67,59 @@ def train(config: TrainConfig) -> dict[str, Any]:
 
 def _with_paths(training: Any) -> Any:
     """The settings with their folders found and checked, the embedded target filled in."""
-    if isinstance(training, Eagle3TrainingConfig):
-        training = replace(training, target=_target_of(training))
-        _check_layout(training)
-        if training.data is None:
-            _check_head_fits(training)
-    elif training.init is not None:
-        layers = _read_target("training.init", training.init).num_hidden_layers
-        if layers > training.num_layers:
-            raise UserError(
-                f"training.init={training.init} has {layers} layers, more than "
-                f"training.num_layers={training.num_layers}; a target can only grow."
-            )
+    match training:
+        case HeadTrainingConfig():
+            name = training.target or "embedded"
+            training = replace(training, target=ModelConfig(name=name).checkpoint() or name)
+            _check_head(training)
+        case TargetTrainingConfig(init=str(init)):
+            layers = _read_target("training.init", init).num_hidden_layers
+            if layers > training.num_layers:
+                raise UserError(
+                    f"training.init={init} has {layers} layers, more than "
+                    f"training.num_layers={training.num_layers}; a target can only grow."
+                )
     return training
 
 
-def _target_of(training: Eagle3TrainingConfig) -> str:
-    name = training.target or "embedded"
-    return ModelConfig(name=name).checkpoint() or name
-
-
 def _train(config: TrainConfig, device: str) -> Trainer:
-    training = config.training
-    if isinstance(training, Eagle3TrainingConfig) and training.data is not None:
-        from eagle_bench.training.answers.train import train_on_answers
+    match config.training:
+        case Eagle3TrainingConfig(target=str(target), data=str(data)) as training:
+            from eagle_bench.training.answers.train import train_on_answers
 
-        assert training.target is not None
-        return train_on_answers(config, training, training.target, training.data, device)
-    if isinstance(training, Eagle3TrainingConfig):
-        from eagle_bench.training.eagle3 import train_eagle3
+            return train_on_answers(config, training, target, data, device)
+        case Eagle3TrainingConfig(target=str(target)) as training:
+            from eagle_bench.training.eagle3 import train_eagle3
 
-        assert training.target is not None
-        return train_eagle3(config, training, training.target, device)
-    from eagle_bench.training.corpus import write_prompts
-    from eagle_bench.training.target import train_target
+            return train_eagle3(config, training, target, device)
+        case DFlashTrainingConfig(target=str(target)) as training:
+            from eagle_bench.training.dflash import train_dflash
 
-    assert isinstance(training, TargetTrainingConfig)
-    write_prompts(Path(config.output_dir) / "prompts.jsonl")
-    return train_target(config, training, device)
+            return train_dflash(config, training, target, device)
+        case TargetTrainingConfig() as training:
+            from eagle_bench.training.corpus import write_prompts
+            from eagle_bench.training.target import train_target
+
+            write_prompts(Path(config.output_dir) / "prompts.jsonl")
+            return train_target(config, training, device)
+    raise AssertionError(f"no training is named {config.training.name}")
 
 
-def _check_head_fits(training: Eagle3TrainingConfig) -> None:
+def _check_head(training: HeadTrainingConfig) -> None:
     """Refuse what no head can be trained for, before any weights are read."""
     assert training.target is not None
+    match training:
+        case Eagle3TrainingConfig():
+            _check_layout(training)
+            if training.data is not None:
+                return
     shape = _read_target("training.target", training.target)
-    if training.draft_vocab_size > shape.vocab_size:
-        raise UserError(
-            f"training.draft_vocab_size={training.draft_vocab_size} is larger than the "
-            f"target's vocabulary of {shape.vocab_size}."
-        )
+    match training:
+        case Eagle3TrainingConfig(draft_vocab_size=size) if size > shape.vocab_size:
+            raise UserError(
+                f"training.draft_vocab_size={size} is larger than the target's vocabulary of "
+                f"{shape.vocab_size}."
+            )
     check_heads(shape.hidden_size, training.num_heads, training.num_kv_heads)
     check_positions(training.phases, shape.max_position_embeddings)
 

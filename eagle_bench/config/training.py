@@ -128,45 +128,66 @@ class DraftModelTrainingConfig(TargetTrainingConfig):
 
 
 @dataclass
-class Eagle3TrainingConfig(TrainingConfig):
-    """An EAGLE-3 head for `target` (null: the embedded one), by training-time test.
+class HeadTrainingConfig(TrainingConfig):
+    """A head for `target` (null: the embedded one).
 
-    With `data`, answers of the target as token ids (a file or folder of `*.jsonl.gz` or `.xz` with
-    `prompt_ids` and `answer`, or `self`: it first writes `answer_tokens` of them, none to a
-    prompt that quotes one of the files `unseen`), `target` is any decoder (folder, GGUF file,
-    hub id or `smollm2`), and the head has its shapes: `num_layers`, `num_heads`, `num_kv_heads`,
-    `intermediate_size` and `prompt_weight` are for the generated corpus.
+    `num_layers`, `num_heads`, `num_kv_heads`, `intermediate_size` and `prompt_weight` are for the
+    generated corpus; `step_decay` is the weight of each drafted token after the first.
     `snapshots` are shares of the budget at which the head is also saved as it is then.
     """
 
-    parallel: ClassVar[bool] = False
-    """Whether all draft steps after the first read slots instead of the head's own output."""
-
     target: str | None = None
-    data: str | None = None
-    answer_tokens: int = 1_000_000
-    unseen: list[str] = field(default_factory=list)
-    ttt_length: int = 7
     step_decay: float = 0.8
-    draft_vocab_size: int = 512
     num_layers: int = 1
     intermediate_size: int = 384
     num_heads: int = 4
     num_kv_heads: int = 2
     prompt_weight: float = 0.1
-    layout: str = "safeailab"
     snapshots: list[float] = field(default_factory=list)
+
+    @property
+    def drafted(self) -> int:
+        """Tokens that it learns to draft."""
+        raise NotImplementedError
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("training.ttt_length", self.ttt_length, 1)
         at_least("training.num_layers", self.num_layers, 1)
-        at_least("training.draft_vocab_size", self.draft_vocab_size, 1)
-        at_least("training.answer_tokens", self.answer_tokens, 1)
         for phase in self.phases:
-            at_least("training.phases: seq_len", phase.seq_len, self.ttt_length + 1)
+            at_least("training.phases: seq_len", phase.seq_len, self.drafted + 1)
         if not all(0.0 < share <= 1.0 for share in self.snapshots):
             raise UserError(f"training.snapshots={self.snapshots} must be shares in (0, 1].")
+
+
+@dataclass
+class Eagle3TrainingConfig(HeadTrainingConfig):
+    """An EAGLE-3 head, by training-time test.
+
+    With `data`, answers of the target as token ids (a file or folder of `*.jsonl.gz` or `.xz` with
+    `prompt_ids` and `answer`, or `self`: it first writes `answer_tokens` of them, none to a
+    prompt that quotes one of the files `unseen`), `target` is any decoder (folder, GGUF file,
+    hub id or `smollm2`), and the head has its shapes.
+    """
+
+    parallel: ClassVar[bool] = False
+    """Whether all draft steps after the first read slots instead of the head's own output."""
+
+    data: str | None = None
+    answer_tokens: int = 1_000_000
+    unseen: list[str] = field(default_factory=list)
+    ttt_length: int = 7
+    draft_vocab_size: int = 512
+    layout: str = "safeailab"
+
+    @property
+    def drafted(self) -> int:
+        return self.ttt_length
+
+    def __post_init__(self) -> None:
+        at_least("training.ttt_length", self.ttt_length, 1)
+        super().__post_init__()
+        at_least("training.draft_vocab_size", self.draft_vocab_size, 1)
+        at_least("training.answer_tokens", self.answer_tokens, 1)
 
 
 @dataclass
@@ -184,6 +205,27 @@ class PEagleTrainingConfig(Eagle3TrainingConfig):
             raise UserError(
                 "training=p_eagle learns from the generated corpus; leave training.data out."
             )
+
+
+@dataclass
+class DFlashTrainingConfig(HeadTrainingConfig):
+    """A DFlash head, on the generated corpus; its masks are the target's padding token.
+
+    Of each row `blocks` places, drawn anew, begin a block (all of them, if the row has fewer).
+    """
+
+    num_layers: int = 2
+    block_size: int = 8
+    blocks: int = 128
+
+    @property
+    def drafted(self) -> int:
+        return self.block_size - 1
+
+    def __post_init__(self) -> None:
+        at_least("training.block_size", self.block_size, 2)
+        at_least("training.blocks", self.blocks, 1)
+        super().__post_init__()
 
 
 @dataclass
@@ -207,4 +249,5 @@ TRAININGS: dict[str, type[t.TrainingConfig]] = {
     "draft_model": t.DraftModelTrainingConfig,
     "eagle3": t.Eagle3TrainingConfig,
     "p_eagle": t.PEagleTrainingConfig,
+    "dflash": t.DFlashTrainingConfig,
 }

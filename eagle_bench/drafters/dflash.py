@@ -7,7 +7,7 @@ from torch import Tensor
 
 from eagle_bench.drafters.autoregressive import AutoregressiveDrafter, pad_features
 from eagle_bench.drafters.drafter import Proposals
-from eagle_bench.drafters.heads.dflash import BlockHead
+from eagle_bench.drafters.heads.block import BlockHead
 from eagle_bench.drafters.pick import Pick
 from eagle_bench.machine.upload import upload
 from eagle_bench.models.cache import attention_state
@@ -72,8 +72,7 @@ class DFlashDrafter(AutoregressiveDrafter):
         mask, positions = self._places(sizes)
         states = self.head(self._embed(block), features, positions, mask, self.cache)
         self.cache.commit([list(range(size)) for size in sizes])
-        skipped = self.block_size - self.head.config.levels
-        self._logits = self._lm_head(states[:, skipped:])
+        self._logits = self._lm_head(states[:, self.head.config.silent :])
         self._features = [row[:, :0] for row in rows]
         self._level = 0
         return self._dealt(1, pick)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eagle_bench.config.training import Eagle3TrainingConfig, TrainConfig
 from eagle_bench.drafters.heads.config import HeadConfig
@@ -22,9 +22,9 @@ from eagle_bench.drafters.heads.ttt import (
     ttt_hidden,
     use_ttt_attention,
 )
-from eagle_bench.models.target import default_aux_layers
-from eagle_bench.training.corpus import PAD, Packer, tasks
+from eagle_bench.training.corpus import PAD, tasks
 from eagle_bench.training.loop import Figures, Trainer
+from eagle_bench.training.teacher import Teacher, run_and_save
 
 
 def draft_vocabulary(tokenizer: Tokenizer, size: int, seed: int, samples: int = 2000) -> Tensor:
@@ -96,42 +96,23 @@ def train_eagle3(
     run: TrainConfig, config: Eagle3TrainingConfig, target_path: str, device: str
 ) -> Trainer:
     """Train a head for the target in `target_path` and save it into `run.output_dir`."""
-    torch.manual_seed(run.seed)
-    folder = Path(run.output_dir)
-    target: Any = AutoModelForCausalLM.from_pretrained(target_path, dtype=torch.float32)
-    target.to(device).requires_grad_(False)
-    tokenizer = AutoTokenizer.from_pretrained(target_path).backend_tokenizer
-    head = build(config, target, tokenizer, run.seed).to(device)
+    teacher = Teacher(run, config, target_path, device)
+    head = build(config, teacher.model, teacher.tokenizer, run.seed).to(device)
     use_ttt_attention(head)
-    aux = default_aux_layers(target.config.num_hidden_layers)
-    embed = target.get_input_embeddings()
-    slot = head.mask_embeds(embed)
+    slot = head.mask_embeds(teacher.embed)
 
     def loss(index: int, rows: int, seq_len: int) -> tuple[Tensor, Figures]:
-        ids, answers = Packer(tokenizer, f"head {run.seed} {index}").batch(rows, seq_len)
-        ids, answers = ids.to(device), answers[:, 1:].to(device)
-        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=run.bf16):
-            with torch.no_grad():
-                seen = target(input_ids=ids[:, :-1], use_cache=False, output_hidden_states=True)
-                features = torch.cat([seen.hidden_states[layer] for layer in aux], dim=-1)
-                embeds = embed(ids)
-            weights = torch.where(answers, 1.0, config.prompt_weight)
-            return ttt_loss(head, embeds, features, seen.logits, weights, config, slot)
+        with teacher.precision():
+            lesson = teacher.lesson(index, rows, seq_len)
+            return ttt_loss(
+                head,
+                teacher.embed(lesson.ids),
+                lesson.features,
+                lesson.logits,
+                lesson.weights,
+                config,
+                slot,
+            )
 
-    return run_and_save(Trainer(config, head, loss, folder), run, config)
-
-
-def run_and_save(trainer: Trainer, run: TrainConfig, config: Eagle3TrainingConfig) -> Trainer:
-    """Train `trainer`'s head to the end of the budget and save it, its snapshots on the way."""
-    head, folder = trainer.module, trainer.folder
-    assert isinstance(head, EagleHead)
-    marks = {max(1, round(share * trainer.steps)) for share in config.snapshots}
-
-    def snapshot(step: int) -> None:
-        if step in marks:
-            save_head(head, folder / f"step_{step}", config.layout)
-
-    trainer.snapshot = snapshot
-    trainer.run(run.resume)
-    save_head(head.to(torch.bfloat16), folder, config.layout)
-    return trainer
+    trainer = Trainer(config, head, loss, Path(run.output_dir))
+    return run_and_save(trainer, run, config, partial(save_head, layout=config.layout))

@@ -25,9 +25,9 @@ from eagle_bench.drafters.compiled_eagle3 import CompiledEagle3Drafter
 from eagle_bench.drafters.dflash import DFlashDrafter
 from eagle_bench.drafters.draft_model import DraftModelDrafter
 from eagle_bench.drafters.eagle3 import Eagle3Drafter
+from eagle_bench.drafters.heads.block import BlockConfig, BlockHead
 from eagle_bench.drafters.heads.compiled import CompiledLevels
 from eagle_bench.drafters.heads.config import HeadConfig
-from eagle_bench.drafters.heads.dflash import BlockConfig, BlockHead
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.levels import FirstLevel, NextLevel
 from eagle_bench.drafters.heads.ttt import ttt_attention, ttt_hidden

@@ -17,7 +17,9 @@ import torch
 
 from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.drafters.dflash import DFlashDrafter
-from eagle_bench.drafters.heads.dflash import BlockHead, load_dflash
+from eagle_bench.drafters.heads.block import BlockHead
+from eagle_bench.drafters.heads.blocks import block_states, use_block_attention
+from eagle_bench.drafters.heads.dflash import load_dflash
 from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.drafters.pick import Best
 from eagle_bench.errors import UserError
@@ -118,3 +120,24 @@ def test_a_head_of_one_kind_is_not_read_as_another(tmp_path: Path) -> None:
         load_head(Eagle3Config("eagle3", written(z_lab(), tmp_path)))
     with pytest.raises(UserError, match="holds no DFlash head but a P-EAGLE drafter"):
         load_dflash(str(GOLDEN.parent / "p_eagle"))
+
+
+@torch.inference_mode()
+def test_every_block_at_once_says_what_one_draft_says(tmp_path: Path) -> None:
+    """Training and pre-flight over a text see what drafting behind each place sees."""
+    head = load_dflash(written(z_lab(), tmp_path), TARGET)
+    embeddings = torch.randn(VOCAB, HIDDEN, generator=torch.Generator().manual_seed(99))
+    use_block_attention(head)
+    assert head.lm_head is not None
+    assert head.target_ids is not None
+    for seed in range(6):
+        draw = torch.Generator().manual_seed(seed)
+        n = 3 + seed % 9
+        tokens = torch.randint(VOCAB, (1, n + 1), generator=draw)
+        features = torch.randn(1, n, head.fc.in_features, generator=draw)
+        # What lies behind the root is not seen.
+        more = torch.cat((features, torch.randn(1, 2, head.fc.in_features)), dim=1)
+        roots = torch.tensor([[1, n]])
+        states = block_states(head, lambda ids: embeddings[ids], tokens, more, roots)
+        best = head.lm_head(states[0, 1]).argmax(-1)
+        assert head.target_ids[best].tolist() == DRAFTS[seed]

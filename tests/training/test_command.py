@@ -58,7 +58,8 @@ def test_hands_over_the_dataclass(
         ("device=null", "field 'device' is not Optional."),
         (
             "training=nope",
-            "no config training/nope; choose one of draft_model, eagle3, p_eagle, shallow, target.",
+            "no config training/nope; choose one of dflash, draft_model, eagle3, p_eagle, shallow, "
+            "target.",
         ),
         ("seed=[", "the argument seed=[ needs quotes around its value: 'seed=\"[\"'."),
         ("seed=${nowhere}", "Interpolation key 'nowhere' not found."),

@@ -14,7 +14,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eagle_bench import train
 from eagle_bench.config.drafter import Eagle3Config, PEagleConfig
+from eagle_bench.drafters.heads.dflash import load_dflash
 from eagle_bench.drafters.heads.load import load_head
+from eagle_bench.models.target import default_aux_layers
 from eagle_bench.training.loop import Trainer
 
 
@@ -85,6 +87,25 @@ def test_a_p_eagle_head_learns_its_slots(target_folder: Path, tmp_path: Path) ->
         assert torch.equal(weights[name], weight.to(weights[name].dtype))
     assert call(train.main, "training=p_eagle", *given, "training.layout=safeailab") == 2
     assert call(train.main, "training=p_eagle", *given, "training.data=self") == 2
+
+
+@pytest.mark.usefixtures("no_picture")
+def test_a_dflash_head_learns_its_block(target_folder: Path, tmp_path: Path) -> None:
+    shape = ["training.intermediate_size=64", "training.block_size=4", "training.blocks=100"]
+    given = [*shape, *BUDGET, f"training.target={target_folder}", f"output_dir={tmp_path}"]
+    rate = "training.learning_rate=5e-3"
+    assert call(train.main, "training=dflash", *given, rate, steps(12)) == 0
+    head = load_dflash(str(tmp_path))
+    assert head.config.levels == 3
+    mask = AutoTokenizer.from_pretrained(target_folder).convert_tokens_to_ids("<|pad|>")
+    assert head.config.mask_token == mask
+    assert head.config.aux_layers == default_aux_layers(7)
+    for name, weight in trained(tmp_path).items():
+        assert torch.equal(head.state_dict()[name], weight.bfloat16())
+    history = pd.read_json(tmp_path / "history.jsonl", lines=True)
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0] - 1
+    assert {"accuracy_0", "accuracy_2"} <= set(history)
+    assert call(train.main, "training=dflash", *given, "training.block_size=1") == 2
 
 
 def test_curves(target_folder: Path, head_folder: Path) -> None:

@@ -1,161 +1,28 @@
-"""A DFlash head: a block of mask tokens, denoised in one pass beside the target's features."""
+"""DFlash heads on disk: three layouts in, one out, and what is refused (arXiv 2602.06036)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from safetensors.torch import save_file
 from transformers import Qwen3Config
-from transformers.models.qwen3 import modeling_qwen3 as qwen3
 
+from eagle_bench.drafters.heads.block import BlockConfig, BlockHead
 from eagle_bench.drafters.heads.check import TargetShape
-from eagle_bench.drafters.heads.folder import locate, read_json, read_weights
+from eagle_bench.drafters.heads.folder import SAFETENSORS, locate, read_json, read_weights
 from eagle_bench.drafters.heads.formats import bare
-from eagle_bench.drafters.heads.layer import Cache, RMSNorm
 from eagle_bench.drafters.heads.others import OTHERS
-from eagle_bench.drafters.heads.rope import rotate
 from eagle_bench.errors import UserError
-from eagle_bench.models.attention import attend, attention_bias
 
 NOT_RUN = (
     *("use_swa", "causal", "attention_sink_bias", "attention_value_scale"),
     *("conv_kernel_size", "selector_rank"),
 )
 """Switches of variants that no reference here can check."""
-
-
-@dataclass(frozen=True)
-class BlockConfig:
-    """What a folder says of a DFlash head beside its layers' sizes.
-
-    `aux_layers` are boundaries of `TargetSpec.aux_layers`; `from_anchor`: the slot of the root
-    drafts too.
-    """
-
-    layers: Qwen3Config
-    block_size: int
-    mask_token: int
-    aux_layers: tuple[int, ...]
-    from_anchor: bool
-
-    @property
-    def levels(self) -> int:
-        """Tokens that one block drafts."""
-        return self.block_size - (not self.from_anchor)
-
-
-class BlockLayer(nn.Module):
-    """A decoder layer whose keys and values are the context's and the block's."""
-
-    def __init__(self, config: Qwen3Config, index: int) -> None:
-        super().__init__()
-        self.index, self.head_dim = index, config.head_dim
-        width, bias = config.hidden_size, config.attention_bias
-        q = config.num_attention_heads * config.head_dim
-        kv = config.num_key_value_heads * config.head_dim
-        self.self_attn = nn.ModuleDict(
-            {
-                "q_proj": nn.Linear(width, q, bias=bias),
-                "k_proj": nn.Linear(width, kv, bias=bias),
-                "v_proj": nn.Linear(width, kv, bias=bias),
-                "o_proj": nn.Linear(q, width, bias=bias),
-                "q_norm": RMSNorm(config.head_dim, config.rms_norm_eps),
-                "k_norm": RMSNorm(config.head_dim, config.rms_norm_eps),
-            }
-        )
-        self.mlp = qwen3.Qwen3MLP(config)
-        self.input_layernorm = RMSNorm(width, config.rms_norm_eps)
-        self.post_attention_layernorm = RMSNorm(width, config.rms_norm_eps)
-
-    def remember(
-        self, x: Tensor, turns: tuple[Tensor, Tensor], cache: Cache
-    ) -> tuple[Tensor, Tensor]:
-        """Write keys and values of `x` `[batch, n, hidden]`; all that the cache holds now."""
-        attention = self.self_attn
-        k = self._heads(attention["k_proj"](x))
-        v = self._heads(attention["v_proj"](x))
-        return cache.update(rotate(attention["k_norm"](k), *turns), v, self.index)
-
-    def forward(
-        self,
-        block: Tensor,
-        context: Tensor,
-        turns: tuple[Tensor, Tensor],
-        mask: Tensor,
-        cache: Cache,
-    ) -> Tensor:
-        """The block's states; `turns` are of the positions of context and block."""
-        attention, slots = self.self_attn, block.shape[1]
-        normed = self.input_layernorm(block)
-        k, v = self.remember(torch.cat((context, normed), dim=1), turns, cache)
-        q = attention["q_norm"](self._heads(attention["q_proj"](normed)))
-        q = rotate(q, *(each[:, :, -slots:] for each in turns))
-        seen = attention_bias(mask, q.shape[1] // k.shape[1], q.dtype)
-        block = block + attention["o_proj"](attend(q, k, v, seen))
-        return block + torch.as_tensor(self.mlp(self.post_attention_layernorm(block)))
-
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:2], -1, self.head_dim).transpose(1, 2)
-
-
-class BlockHead(nn.Module):
-    """The layers of a DFlash head over features of its target (arXiv 2602.06036)."""
-
-    rotary: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-    def __init__(self, config: BlockConfig, features: int, draft_vocab: int | None) -> None:
-        super().__init__()
-        self.config = config
-        layers, width = config.layers, config.layers.hidden_size
-        with torch.device("cpu"):
-            self.rotary = qwen3.Qwen3RotaryEmbedding(layers)
-        self.fc = nn.Linear(features, width, bias=False)
-        self.hidden_norm = RMSNorm(width, layers.rms_norm_eps)
-        self.layers = nn.ModuleList(
-            BlockLayer(layers, index) for index in range(layers.num_hidden_layers)
-        )
-        self.norm = RMSNorm(width, layers.rms_norm_eps)
-        self.lm_head = nn.Linear(width, draft_vocab, bias=False) if draft_vocab else None
-        self.target_ids: Tensor | None = None
-
-    def turns(self, positions: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Half of each cosine and sine `[batch, 1, n, head_dim / 2]`, as `rotate` takes them."""
-        cos, sin = self.rotary(like, positions)
-        half = self.config.layers.head_dim // 2
-        return cos[:, None, :, :half], sin[:, None, :, :half]
-
-    def context(self, features: Tensor) -> Tensor:
-        """What all layers see of features `[batch, n, features]`."""
-        return torch.as_tensor(self.hidden_norm(self.fc(features)))
-
-    def remember(self, features: Tensor, positions: Tensor, cache: Cache) -> None:
-        """Write the context's keys and values."""
-        context = self.context(features)
-        for layer in self.layers:
-            cast(BlockLayer, layer).remember(context, self.turns(positions, context), cache)
-        cache.advance(context.shape[1])
-
-    def forward(
-        self, block: Tensor, features: Tensor, positions: Tensor, mask: Tensor, cache: Cache
-    ) -> Tensor:
-        """Normed states `[batch, block_size, hidden]` of the block's embeddings.
-
-        Parameters
-        ----------
-        features : Tensor
-            `[batch, n, features]`, context that the cache does not hold yet.
-        positions : Tensor
-            int64 `[batch, n + block_size]`.
-        """
-        context = self.context(features)
-        turns = self.turns(positions, context)
-        for layer in self.layers:
-            block = layer(block, context, turns, mask, cache)
-        cache.advance(positions.shape[1])
-        return torch.as_tensor(self.norm(block))
 
 
 def load_dflash(path: str, target: TargetShape | None = None) -> BlockHead:
@@ -199,6 +66,25 @@ def load_dflash(path: str, target: TargetShape | None = None) -> BlockHead:
     if target is not None:
         _check_fits(head, target)
     return head.eval().requires_grad_(False)
+
+
+def save_dflash(head: BlockHead, folder: Path) -> None:
+    """Write a head that draws with its target's `lm_head` into `folder`, in z-lab's layout."""
+    config = head.config
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: weight.cpu().contiguous() for name, weight in head.state_dict().items()}
+    save_file(weights, folder / SAFETENSORS, metadata={"format": "pt"})
+    document = config.layers.to_diff_dict() | {
+        "architectures": ["DFlashDraftModel"],
+        "block_size": config.block_size,
+        "dflash_config": {
+            "mask_token_id": config.mask_token,
+            "target_layer_ids": [layer - 1 for layer in config.aux_layers],
+            "sample_from_anchor": config.from_anchor,
+        },
+    }
+    text = json.dumps(document, indent=2) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
 
 
 def _parse(document: Mapping[str, Any]) -> BlockConfig:

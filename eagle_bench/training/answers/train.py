@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.training import Eagle3TrainingConfig, TrainConfig, check_positions
 from eagle_bench.config.values import DType, Packing
+from eagle_bench.drafters.heads.export import save_head
 from eagle_bench.drafters.heads.ttt import draftable, use_ttt_attention
 from eagle_bench.errors import UserError
 from eagle_bench.models.load import load_model
@@ -20,8 +22,8 @@ from eagle_bench.training.answers.batches import Reader, batches
 from eagle_bench.training.answers.exchange import Exchange, read_exchanges
 from eagle_bench.training.answers.head import answer_loss, draft_vocabulary, from_target
 from eagle_bench.training.answers.own import own_answers
-from eagle_bench.training.eagle3 import run_and_save
 from eagle_bench.training.loop import Figures, Trainer
+from eagle_bench.training.teacher import run_and_save
 
 SELF = "self"
 """`training.data` for answers that the target writes first."""
@@ -77,7 +79,7 @@ def train_on_answers(
             )
 
     trainer = Trainer(config, head, loss, folder)
-    return run_and_save(trainer, run, config)
+    return run_and_save(trainer, run, config, partial(save_head, layout=config.layout))
 
 
 def _check_fits(
