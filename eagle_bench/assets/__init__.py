@@ -11,6 +11,7 @@ _HERE = Path(__file__).resolve().parent
 TARGET = _HERE / "target"
 EAGLE3 = _HERE / "eagle3"
 P_EAGLE = _HERE / "p_eagle"
+DFLASH = _HERE / "dflash"
 SMOLLM2_EAGLE3 = _HERE / "smollm2_eagle3"
 DRAFT_MODEL = _HERE / "draft_model"
 PROMPTS = _HERE / "prompts.jsonl"

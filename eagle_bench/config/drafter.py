@@ -45,6 +45,7 @@ SHIPPED = {
     "embedded": assets.EAGLE3,
     "smollm2": assets.SMOLLM2_EAGLE3,
     "embedded_p_eagle": assets.P_EAGLE,
+    "embedded_dflash": assets.DFLASH,
 }
 """Heads that ship, by their `drafter.name`."""
 
@@ -99,14 +100,18 @@ class PEagleConfig(Eagle3Config):
 
 @dataclass
 class DFlashConfig(DrafterConfig):
-    """A DFlash head: a block of tokens in one pass (arXiv 2602.06036)."""
+    """A DFlash head: a block of tokens in one pass (arXiv 2602.06036).
+
+    `path: null` is the shipped head of that name.
+    """
 
     at_once: ClassVar[bool] = True
 
     path: str | None = None
 
     def checkpoints(self) -> dict[str, str]:
-        return {} if self.path is None else {"drafter": self.path}
+        folder = self.path or SHIPPED.get(self.name)
+        return {} if folder is None else {"drafter": str(folder)}
 
 
 @dataclass

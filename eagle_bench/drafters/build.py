@@ -143,11 +143,17 @@ def check_head(config: DrafterConfig, model: ModelConfig) -> None:
     UserError
         No such head or target, or they do not fit.
     """
-    if isinstance(config, Eagle3Config):
-        from eagle_bench.drafters.heads.load import load_head
-        from eagle_bench.models.load import target_shape
+    from eagle_bench.models.load import target_shape
 
-        load_head(config, target_shape(model))
+    match config:
+        case Eagle3Config():
+            from eagle_bench.drafters.heads.load import load_head
+
+            load_head(config, target_shape(model))
+        case DFlashConfig():
+            from eagle_bench.drafters.heads.dflash import load_dflash
+
+            load_dflash(config, target_shape(model))
 
 
 def load_eagle_head(config: Eagle3Config, target: Target) -> LoadedHead:
@@ -213,9 +219,7 @@ def _dflash(config: DFlashConfig, decoding: DecodingConfig, target: Target) -> B
     from eagle_bench.drafters.dflash import DFlashDrafter
     from eagle_bench.drafters.heads.dflash import load_dflash
 
-    if config.path is None:
-        raise UserError("drafter=dflash needs drafter.path=FOLDER.")
-    head = load_dflash(config.path, target.spec)
+    head = load_dflash(config, target.spec)
     block = head.config
     if decoding.levels > block.levels:
         raise UserError(

@@ -37,7 +37,7 @@ TINY = {
     "kv_cache": {"gen_len": "8"},
     "tree_against_chain": {"gen_len": "8", "decoding": "chain,eagle_tree"},
     "adaptive_against_fixed": {"gen_len": "8", "decoding": "chain_2,adaptive_ema"},
-    "drafters": {"gen_len": "8", "decoding.draft_len": "2", "drafter": "embedded,embedded_p_eagle"},
+    "drafters": {"gen_len": "8", "decoding.draft_len": "2", "drafter": "embedded,embedded_dflash"},
     "engines": {"gen_len": "8", "engine": "own"},
     "batch_size": {"gen_len": "8", "num_samples": "2", "batch_size": "1,2"},
 }

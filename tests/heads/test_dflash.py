@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import torch
 
-from eagle_bench.config.drafter import Eagle3Config
+from eagle_bench.config.drafter import DFlashConfig, Eagle3Config
 from eagle_bench.drafters.dflash import DFlashDrafter
+from eagle_bench.drafters.heads import dflash
 from eagle_bench.drafters.heads.block import BlockHead
 from eagle_bench.drafters.heads.blocks import block_states, use_block_attention
-from eagle_bench.drafters.heads.dflash import load_dflash
 from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.drafters.pick import Best
 from eagle_bench.errors import UserError
@@ -28,6 +28,10 @@ GOLDEN = Path(__file__).parent / "golden" / "dflash"
 DRAFTS = json.loads((GOLDEN / "drafts.json").read_text())["drafts"]
 VOCAB, HIDDEN, LEVELS = 60, 32, 5
 TARGET: Any = SimpleNamespace(hidden_size=HIDDEN, vocab_size=VOCAB, num_layers=8)
+
+
+def load_dflash(path: str, target: Any = None) -> BlockHead:
+    return dflash.load_dflash(DFlashConfig("dflash", path), target)
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ from conftest import BUDGET, HEAD, TARGET, call, steps
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eagle_bench import train
-from eagle_bench.config.drafter import Eagle3Config, PEagleConfig
+from eagle_bench.config.drafter import DFlashConfig, Eagle3Config, PEagleConfig
 from eagle_bench.drafters.heads.dflash import load_dflash
 from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.models.target import default_aux_layers
@@ -95,7 +95,7 @@ def test_a_dflash_head_learns_its_block(target_folder: Path, tmp_path: Path) -> 
     given = [*shape, *BUDGET, f"training.target={target_folder}", f"output_dir={tmp_path}"]
     rate = "training.learning_rate=5e-3"
     assert call(train.main, "training=dflash", *given, rate, steps(12)) == 0
-    head = load_dflash(str(tmp_path))
+    head = load_dflash(DFlashConfig("dflash", str(tmp_path)))
     assert head.config.levels == 3
     mask = AutoTokenizer.from_pretrained(target_folder).convert_tokens_to_ids("<|pad|>")
     assert head.config.mask_token == mask

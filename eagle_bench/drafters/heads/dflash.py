@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import Qwen3Config
 
+from eagle_bench.config.drafter import DFlashConfig
 from eagle_bench.drafters.heads.block import BlockConfig, BlockHead
 from eagle_bench.drafters.heads.check import TargetShape
 from eagle_bench.drafters.heads.folder import SAFETENSORS, locate, read_json, read_weights
@@ -25,14 +26,17 @@ NOT_RUN = (
 """Switches of variants that no reference here can check."""
 
 
-def load_dflash(path: str, target: TargetShape | None = None) -> BlockHead:
-    """The DFlash head in the folder or hub repository `path`, on the CPU.
+def load_dflash(settings: DFlashConfig, target: TargetShape | None = None) -> BlockHead:
+    """The DFlash head that `settings` name, on the CPU.
 
     Raises
     ------
     UserError
         There is none, it is a variant that is not run here, or it does not fit `target`.
     """
+    path = settings.checkpoints().get("drafter")
+    if path is None:
+        raise UserError(f"drafter={settings.name} needs drafter.path=FOLDER.")
     folder = locate(path)
     stored, _ = read_weights(folder)
     document = read_json(folder)
