@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from head_maker import DRAFT, HIDDEN, VOCAB, Tiny, load_head, tiny
+from head_maker import DRAFT, HIDDEN, INNER, VOCAB, Tiny, load_head, tiny
 
 from eagle_bench.drafters.heads.export import save_head
 from eagle_bench.errors import UserError
@@ -67,10 +67,31 @@ def half_renamed(made: Tiny) -> None:
     made.weights = {k.replace("midlayer.", "decoder."): v for k, v in made.weights.items()}
 
 
+def twice_in_two_layouts(made: Tiny) -> None:
+    made.weights["layers.0.mlp.up_proj.weight"] = torch.ones(INNER, HIDDEN)
+
+
 FAULTS: dict[str, tuple[Callable[[Tiny], None], str]] = {
     "unknown keys": (half_renamed, r"match no EAGLE head format.*nearest: decoder\.self_attn"),
     "no o_proj": (without("midlayer.self_attn.o_proj.weight"), r"lacks .*o_proj"),
     "no lm_head": (without("lm_head.weight", "norm.weight"), r"lacks .*norm\.weight"),
+    "sinks": (
+        tensor("midlayer.self_attn.sinks", torch.ones(4)),
+        r"holds layers\.0\.self_attn\.sinks, which the heads that are run here do not have",
+    ),
+    "a scale of a quantised tensor": (
+        tensor("fc.weight_scale", torch.ones(HIDDEN, 1)),
+        r"holds fc\.weight_scale, which",
+    ),
+    "quantised": (
+        tensor("midlayer.mlp.up_proj.weight", torch.ones(INNER, HIDDEN, dtype=torch.int8)),
+        r"up_proj\.weight .* stored as int8; quantised heads",
+    ),
+    "float8": (
+        tensor("fc.weight", torch.ones(HIDDEN, 3 * HIDDEN).to(torch.float8_e4m3fn)),
+        r"fc\.weight .* stored as float8_e4m3fn",
+    ),
+    "two layouts": (twice_in_two_layouts, r"layers\.0\.mlp\.up.* and midlayer\.mlp\.up.*keep one"),
     "NaN": (poisoned, r"mlp\.up_proj\.weight .* holds NaN"),
     "zeros": (
         tensor("lm_head.weight", torch.zeros(DRAFT, HIDDEN)),
@@ -223,6 +244,14 @@ def test_half_a_sharded_checkpoint(tmp_path: Path) -> None:
         load_head(path)
     index.write_text(json.dumps({"weight_map": {"a": "../model.safetensors"}}))
     with pytest.raises(UserError, match="outside its folder"):
+        load_head(path)
+
+
+def test_files_of_two_checkpoints(tmp_path: Path) -> None:
+    for epoch in (1, 2):
+        path = tiny(seed=epoch).write(tmp_path)
+        (tmp_path / "model.safetensors").rename(tmp_path / f"epoch{epoch}.safetensors")
+    with pytest.raises(UserError, match=r"several of epoch1\.safetensors, epoch2\.safetensors"):
         load_head(path)
 
 

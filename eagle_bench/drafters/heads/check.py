@@ -13,6 +13,11 @@ from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.errors import UserError
 from eagle_bench.models.target import EAGLE3_LAYERS
 
+UNUSED = ("embed_tokens.weight", "lm_head.weight")
+"""What a head may hold and not need: the target's can stand in its place."""
+
+SHOWN = 3
+
 
 class TargetShape(Protocol):
     """What a head must know of its target; `eagle_bench.models.target.TargetSpec` is one."""
@@ -50,7 +55,9 @@ def check_is_head(folder: Path, names: Iterable[str]) -> None:
 def check_tensors(
     folder: Path, weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> None:
-    """Refuse missing, misshapen, non-finite and all-zero tensors."""
+    """Refuse missing, misshapen, quantised, non-finite and all-zero tensors, and those that would
+    change the head if they were read.
+    """
     if lacking := sorted(set(expected) - set(weights)):
         near = difflib.get_close_matches(lacking[0], sorted(set(weights) - set(expected)), n=1)
         hint = f" (nearest: {near[0]})" if near else ""
@@ -62,10 +69,24 @@ def check_tensors(
                 f"{name} in {folder} has shape {list(tensor.shape)}, but its config.json makes "
                 f"it {list(like.shape)}."
             )
+        if not tensor.is_floating_point() or tensor.dtype.itemsize < 2:
+            raise UserError(
+                f"{name} in {folder} is stored as {str(tensor.dtype).removeprefix('torch.')}; "
+                "quantised heads cannot be run."
+            )
         if not bool(tensor.isfinite().all()):
             raise UserError(f"{name} in {folder} holds NaN or infinite values.")
         if not name.endswith(".bias") and not bool(tensor.any()):
             raise UserError(f"{name} in {folder} is all zeros: the head was never trained.")
+    homes = tuple({f"{name.partition('.')[0]}." for name in (*expected, *UNUSED)})
+    if extra := sorted(
+        name for name in set(weights) - {*expected, *UNUSED} if name.startswith(homes)
+    ):
+        shown = ", ".join(extra[:SHOWN]) + (" and more" if len(extra) > SHOWN else "")
+        raise UserError(
+            f"{folder} holds {shown}, which the heads that are run here do not have: without it "
+            "another head than the trained one would be measured."
+        )
 
 
 def check_fits(config: HeadConfig, target: TargetShape) -> None:

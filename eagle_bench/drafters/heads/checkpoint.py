@@ -15,6 +15,7 @@ from eagle_bench.drafters.heads.folder import locate, read_config, read_weights
 from eagle_bench.drafters.heads.formats import Format, bare, detect, house_name
 from eagle_bench.drafters.heads.keys import check_keys
 from eagle_bench.drafters.heads.others import kind_of
+from eagle_bench.errors import UserError
 
 EMBEDDINGS = "embed_tokens.weight"
 
@@ -85,7 +86,12 @@ def open_checkpoint(path: str) -> Checkpoint:
     kind = kind_of(folder, config, keys)
     form = detect(folder, config, keys)
     named = {key: house_name(form, key) for key in keys}
-    stored_as = {name: keys[key] for key, name in named.items() if name is not None}
+    stored_as: dict[str, str] = {}
+    for key, name in named.items():
+        if name is not None and (other := stored_as.setdefault(name, keys[key])) != keys[key]:
+            raise UserError(
+                f"{folder} holds {other} and {keys[key]}, one tensor of a head; keep one."
+            )
     weights = {name: stored[key] for name, key in stored_as.items()}
     ignored = [keys[key] for key, name in named.items() if name is None]
     check_is_head(folder, weights)

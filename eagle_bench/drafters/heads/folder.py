@@ -86,7 +86,13 @@ def read_weights(folder: Path) -> tuple[dict[str, Tensor], list[str]]:
         raise UserError(f"{folder} holds no weights: {SAFETENSORS} or {PICKLE} was expected.")
     weights: dict[str, Tensor] = {}
     for name in files:
-        weights |= read_tensors(folder / name)
+        more = read_tensors(folder / name)
+        if twice := sorted(weights.keys() & more):
+            raise UserError(
+                f"{folder} holds {twice[0]} in several of {', '.join(files)}; keep the files of "
+                "one checkpoint."
+            )
+        weights |= more
     return weights, files
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from eagle_bench.config.values import Attention, HeadKind
-from eagle_bench.drafters.heads.check import TargetShape
-from eagle_bench.drafters.heads.checkpoint import EMBEDDINGS, Checkpoint
+from eagle_bench.drafters.heads.check import UNUSED, TargetShape
+from eagle_bench.drafters.heads.checkpoint import Checkpoint
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.parse import TOLD_BY_TENSORS
@@ -95,8 +95,8 @@ def report_on(
     positions = torch.int32.itemsize if config.mla else 0
     layers = config.features_of(target.num_layers) if target else config.reading.aux_layers
     unused = set(weights) - set(split(head.state_dict(), config))
-    unneeded = sorted(unused & {EMBEDDINGS, "lm_head.weight"})
-    unexpected = sorted(unused - {*VOCABULARY, EMBEDDINGS, "lm_head.weight"})
+    unneeded = sorted(unused & set(UNUSED))
+    unexpected = sorted(unused - {*VOCABULARY, *UNUSED})
     return LoadReport(
         path=str(checkpoint.folder),
         format=checkpoint.form.name,
