@@ -381,6 +381,17 @@ def test_config_keys_that_nothing_reads_are_named(tmp_path: Path) -> None:
     assert load_head(tiny().write(tmp_path / "plain")).report.not_understood == []
 
 
+def test_keys_at_a_place_where_nothing_reads_them_are_named(tmp_path: Path) -> None:
+    """A RoPE base beside the layer ids is read by nobody; a size said again is no news."""
+    made = tiny()
+    made.config["eagle_config"] = {"rope_theta": 1e6, "hidden_size": HIDDEN}
+    made.config["transformer_layer_config"] = {"norm_output": True}
+    assert load_head(made.write(tmp_path)).report.not_understood == [
+        "eagle_config.rope_theta",
+        "transformer_layer_config.norm_output",
+    ]
+
+
 def test_qwen_heads_without_head_dim_take_it_from_the_tensors(tmp_path: Path) -> None:
     made = tiny(head_dim=12)
     expected = load_head(made.write(tmp_path / "said"))

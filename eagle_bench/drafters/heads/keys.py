@@ -101,36 +101,68 @@ AS_HERE: dict[str, Any] = {
 """Switches of ModelOpt, and where they stand in the heads that are run here."""
 
 ROPE_TABLES = {"rope_parameters", "rope_scaling"}
-SECTIONS = ("eagle_config", "transformer_layer_config")
+CHOICES, LAYER = "eagle_config", "transformer_layer_config"
+OF_CHOICES = frozenset(
+    (
+        *("norm_before_residual", "norm_before_fc", "fc_norm", "norm_output"),
+        *("eagle_aux_hidden_state_layer_ids", "use_aux_hidden_state"),
+    )
+)
+"""Read in `eagle_config` as well."""
+
+OF_HEAD = OF_CHOICES | {
+    *("architectures", "target_hidden_size", "draft_vocab_size", "target_layer_ids"),
+    *("speculators_model_type", "mask_token_id", "pard_token", "ptd_token_id", CHOICES, LAYER),
+}
+"""Read at the top of the config."""
+
+OF_LAYER = frozenset(READ) - OF_HEAD
+"""Read where the layer's sizes are."""
 
 
 def check_keys(config: Mapping[str, Any]) -> list[str]:
-    """The keys with a value that nothing here understands.
+    """The keys with a value that nothing reads at their place.
 
     Raises
     ------
     UserError
         A value of another kind than its key takes.
     """
-    found = _unread(config, "")
-    for section in SECTIONS:
-        found += _unread(config.get(section) or {}, f"{section}.")
-    return found
+    _check_all_kinds(config, "")
+    choices, layer = (config.get(section) or {} for section in (CHOICES, LAYER))
+    _check_all_kinds(choices, f"{CHOICES}.")
+    _check_all_kinds(layer, f"{LAYER}.")
+    apart = "speculators_model_type" in config
+    known = {**config, **(layer if apart else {})}
+    return [
+        *_unread(config, "", OF_HEAD if apart else OF_HEAD | OF_LAYER, layer),
+        *_unread(choices, f"{CHOICES}.", OF_CHOICES, known),
+        *_unread(layer, f"{LAYER}.", OF_LAYER if apart else frozenset(), known),
+    ]
 
 
-def _unread(values: Mapping[str, Any], prefix: str) -> list[str]:
-    said = {key: value for key, value in values.items() if value is not None}
-    _check_kinds(said, prefix)
-    for key in ROPE_TABLES & set(said):
-        _check_kinds(said[key], f"{prefix}{key}.")
-        for kind, table in said[key].items():
-            if isinstance(table, Mapping):
-                _check_kinds(table, f"{prefix}{key}.{kind}.")
+def _unread(
+    values: Mapping[str, Any], prefix: str, read: frozenset[str], known: Mapping[str, Any]
+) -> list[str]:
+    """Keys of `values` that are neither `read` there nor idle nor the same in `known`."""
+    idle = IDLE - OF_LAYER
     return [
         prefix + key
-        for key, value in said.items()
-        if key not in READ and key not in IDLE and (key not in AS_HERE or AS_HERE[key] != value)
+        for key, value in values.items()
+        if value is not None
+        and key not in read | idle
+        and (key not in AS_HERE or AS_HERE[key] != value)
+        and (key not in READ or known.get(key) != value)
     ]
+
+
+def _check_all_kinds(values: Mapping[str, Any], prefix: str) -> None:
+    _check_kinds(values, prefix)
+    for key in ROPE_TABLES & {key for key, value in values.items() if value is not None}:
+        _check_kinds(values[key], f"{prefix}{key}.")
+        for kind, table in values[key].items():
+            if isinstance(table, Mapping):
+                _check_kinds(table, f"{prefix}{key}.{kind}.")
 
 
 def _check_kinds(values: Mapping[str, Any], prefix: str) -> None:
