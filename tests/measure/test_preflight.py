@@ -10,9 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from eagle_bench import assets
+from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.values import DType
+from eagle_bench.data.chat import chat_format, opening
+from eagle_bench.data.loader import load_prompts
 from eagle_bench.drafters.build import load_eagle_head
 from eagle_bench.errors import UserError
 from eagle_bench.inspect import inspect, parse
@@ -60,6 +63,16 @@ def test_the_embedded_head_is_read_as_it_was_trained(healthy: Preflight) -> None
     assert healthy.tokens > 200
     assert len(healthy.by_step) == 3
     assert min(other.loss for other in healthy.tried) > healthy.loss
+
+
+def test_strange_prompts_accuse_nobody(target: Target) -> None:
+    """Prompts of another kind than the head's training, of which it knows a quarter."""
+    chat = chat_format(target.tokenizer, "auto", None)
+    file = DatasetConfig("six_groups")
+    strange = [chat.encode(opening(each)) for each in load_prompts(file, 24, 0).prompts]
+    found = ask(target, sorted(strange, key=len)[:8])
+    assert found.verdict == "fits", found.sentence
+    assert found.accuracy < 0.5
 
 
 FAULTS = {
