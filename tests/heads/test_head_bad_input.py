@@ -67,6 +67,15 @@ def half_renamed(made: Tiny) -> None:
     made.weights = {k.replace("midlayer.", "decoder."): v for k, v in made.weights.items()}
 
 
+def deepseek(made: Tiny) -> None:
+    at = "midlayer.self_attn."
+    for part in ("q_proj", "k_proj", "v_proj"):
+        del made.weights[f"{at}{part}.weight"]
+    made.weights[f"{at}q_a_proj.weight"] = torch.ones(8, 2 * HIDDEN)
+    made.weights[f"{at}kv_a_proj_with_mqa.weight"] = torch.ones(12, 2 * HIDDEN)
+    made.weights[f"{at}kv_b_proj.weight"] = torch.ones(64, 8)
+
+
 def twice_in_two_layouts(made: Tiny) -> None:
     made.weights["layers.0.mlp.up_proj.weight"] = torch.ones(INNER, HIDDEN)
 
@@ -75,6 +84,7 @@ FAULTS: dict[str, tuple[Callable[[Tiny], None], str]] = {
     "unknown keys": (half_renamed, r"match no EAGLE head format.*nearest: decoder\.self_attn"),
     "no o_proj": (without("midlayer.self_attn.o_proj.weight"), r"lacks .*o_proj"),
     "no lm_head": (without("lm_head.weight", "norm.weight"), r"lacks .*norm\.weight"),
+    "DeepSeek's MLA": (deepseek, r"DeepSeek's latent attention \(kv_a_proj_with_mqa"),
     "sinks": (
         tensor("midlayer.self_attn.sinks", torch.ones(4)),
         r"holds layers\.0\.self_attn\.sinks, which the heads that are run here do not have",

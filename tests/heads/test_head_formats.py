@@ -265,9 +265,11 @@ def test_an_id_equal_to_the_number_of_layers_names_a_boundary(nested: bool, tmp_
     made = tiny()
     ids: dict[str, Any] = {"eagle_aux_hidden_state_layer_ids": [2, 6, 12]}
     made.config |= {"eagle_config": ids} if nested else ids
+    made.config["architectures"] = ["LlamaForCausalLMEagle3"]
     report = load_head(made.write(tmp_path), target=Target()).report
     assert report.aux_layers == [2, 6, 12]
     assert "12 can only name a boundary" in str(report.reading["aux_layers"]["why"])
+    assert any("12 can only name" in each for each in report.warnings) is nested
 
 
 def test_own_embeddings_where_they_are_not_the_targets(tmp_path: Path) -> None:

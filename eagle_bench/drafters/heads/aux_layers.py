@@ -47,10 +47,11 @@ def read_aux_layers(
         layers, other = (inputs, moved) if kind == "input" else (moved, inputs)
         why = f"{where}={ids}, layer {kind}s by the default pattern"
         return Choice(layers, why, others=(other,))
+    kind = form.aux_ids if nested else "input"
     if num_layers in ids:
         why = f"{where}={ids}, layer inputs: {num_layers} can only name a boundary"
-        return Choice(inputs, why, others=_normed(inputs, num_layers))
-    kind = form.aux_ids if nested else "input"
+        doubts = (f"{why}.",) if kind == "output" else ()
+        return Choice(inputs, why, doubts, _normed(inputs, num_layers))
     layers, other = (inputs, moved) if kind == "input" else (moved, inputs)
     doubtful = ids[0] == (1 if kind == "input" else 2)
     doubt = (
