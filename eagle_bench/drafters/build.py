@@ -253,6 +253,7 @@ def read_otherwise(
 
 def _draft_model(config: DraftModelConfig, target: Target, dtype: DType) -> BuiltDrafter:
     from eagle_bench.drafters.draft_model import DraftModelDrafter
+    from eagle_bench.drafters.shared_tokens import check_tokens
     from eagle_bench.models.load import load_model
 
     model = load_model(
@@ -265,12 +266,7 @@ def _draft_model(config: DraftModelConfig, target: Target, dtype: DType) -> Buil
         target.spec.device,
         key="drafter.path",
     )
-    if model.tokenizer.get_vocab() != target.tokenizer.get_vocab():
-        raise UserError(
-            f"The draft model {model.spec.name} has another tokenizer than the target "
-            f"{target.spec.name}; set drafter.path to a model that shares it."
-        )
+    warnings = [*model.spec.remarks, *check_tokens(model, target)]
     drafter = DraftModelDrafter(model, target.spec.vocab_size)
-    return BuiltDrafter(
-        drafter, {"parameters": model.spec.parameters}, max_positions=model.spec.max_positions
-    )
+    report = {"parameters": model.spec.parameters, "warnings": warnings}
+    return BuiltDrafter(drafter, report, max_positions=model.spec.max_positions)

@@ -17,7 +17,8 @@ class DraftModelDrafter(AutoregressiveDrafter):
     """Drafts with any target implementation, KV-cached.
 
     Models of one tokenizer may pad their vocabularies differently; drafted tokens and their
-    distributions are over the target's `vocab_size`.
+    distributions are over the target's `vocab_size`. A token that the model has no row for is
+    read as its last one.
     """
 
     name = "draft_model"
@@ -27,6 +28,7 @@ class DraftModelDrafter(AutoregressiveDrafter):
         self.model = model
         self.vocab_size = vocab_size
         self.weight_bytes = model.spec.weight_bytes
+        self._last = model.spec.vocab_size - 1
         super().__init__(model.spec.max_positions, model.spec.device)
 
     def _state(self, batch: int, capacity: int) -> State:
@@ -36,7 +38,7 @@ class DraftModelDrafter(AutoregressiveDrafter):
         self, row: int, prompt: list[int], first: int, features: Tensor | None, key: str
     ) -> None:
         window = self.cache.row(row)
-        tokens = upload([prompt], self.device)
+        tokens = self.known(upload([prompt], self.device))
         positions = torch.arange(len(prompt), device=self.device)[None]
         self.model.forward(tokens, positions, None, window, features=False, last_only=True)
         window.commit_all()
@@ -48,7 +50,12 @@ class DraftModelDrafter(AutoregressiveDrafter):
         self, tokens: Tensor, features: Tensor | None, positions: Tensor, mask: Tensor | None
     ) -> Tensor:
         self.calls += 1
+        tokens = self.known(tokens)
         return self.model.forward(tokens, positions, mask, self.cache, features=False).logits
+
+    def known(self, tokens: Tensor) -> Tensor:
+        """`tokens` of the target as the model can read them."""
+        return tokens if self._last + 1 >= self.vocab_size else tokens.clamp(max=self._last)
 
     def _own_state(self, states: Tensor, index: Tensor) -> None:
         """Nothing to keep: the cache is all the state there is."""

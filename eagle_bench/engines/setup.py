@@ -80,7 +80,7 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
         total = count + len(prompts.prompts)
         listener.say(f"{count} of {total} prompts left out: {reason}")
     for warning in session.drafter.report.get("warnings", ()):
-        listener.say(f"the head: {warning}")
+        listener.say(f"the drafter: {warning}")
     return Setup(
         _capped(config, len(prompts.prompts), listener),
         session,

@@ -48,7 +48,7 @@ def test_prompt_lookup(prompt: list[int], rounds: list[list[int]], low: int, mor
 
 @pytest.mark.parametrize("own", [5, 8, 11])
 def test_drafts_are_over_the_targets_vocabulary(own: int) -> None:
-    spec = SimpleNamespace(max_positions=9, device=CPU, weight_bytes=0)
+    spec = SimpleNamespace(max_positions=9, device=CPU, weight_bytes=0, vocab_size=own)
     model = SimpleNamespace(spec=spec, state=KVCache)
     drafter = DraftModelDrafter(model, 8)
     states = torch.arange(own, dtype=torch.float32)[None, None]

@@ -75,7 +75,7 @@ class ModelSpeaker:
     needs_features = False
 
     def __init__(self, drafter: DraftModelDrafter) -> None:
-        self.model = drafter.model
+        self.model, self._known = drafter.model, drafter.known
 
     def ids(self, vocab_size: int) -> Tensor:
         own = min(vocab_size, self.model.spec.vocab_size)
@@ -85,7 +85,7 @@ class ModelSpeaker:
         self, tokens: Tensor, features: Tensor | None, first: int, positions: int
     ) -> Iterator[Tensor]:
         n = tokens.shape[1]
-        step = read(self.model, tokens)
+        step = read(self.model, self._known(tokens))
         for _ in range(positions):
             yield step.logits[0, first - 1 : n - 1]
 
