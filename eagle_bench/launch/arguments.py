@@ -14,6 +14,8 @@ from eagle_bench.errors import UserError
 
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'$", re.MULTILINE)
 
+QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+
 
 def refused_argument(error: BaseException) -> str | None:
     """The argument over whose value Hydra raised `error`; None if that is not what happened."""
@@ -26,14 +28,25 @@ def refused_argument(error: BaseException) -> str | None:
 def how_to_quote(argument: str) -> str:
     """One sentence with `argument` as it works when it is typed into a shell."""
     key, _, value = argument.partition("=")
-    mark = "'" if '"' in value else '"'
-    literal = value.replace(mark, f"\\{mark}")
-    quoted = f"{key}={mark}{literal}{mark}"
+    if value.startswith("[") and value.endswith("]"):
+        whose = "items"
+        items = [each.strip() for each in value[1:-1].split(",")]
+        literal = (
+            f"[{','.join(each if QUOTED.fullmatch(each) else _quoted(each) for each in items)}]"
+        )
+    else:
+        whose, literal = "value", _quoted(value)
+    quoted = f"{key}={literal}"
     try:
         OverridesParser.create().parse_overrides([quoted])
     except HydraException:
         return f"the argument {argument} is not KEY=VALUE."
-    return f"the argument {argument} needs quotes around its value: {shlex.quote(quoted)}."
+    return f"the argument {argument} needs quotes around its {whose}: {shlex.quote(quoted)}."
+
+
+def _quoted(value: str) -> str:
+    mark = "'" if '"' in value else '"'
+    return mark + value.replace(mark, f"\\{mark}") + mark
 
 
 def check_choices(arguments: Iterable[str], conf: Path) -> None:

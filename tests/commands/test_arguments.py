@@ -33,6 +33,13 @@ def test_the_quoted_argument_reads_as_the_value(value: str) -> None:
     assert override.value() == value
 
 
+def test_a_list_is_quoted_item_by_item() -> None:
+    typed = how_to_quote("tracker.tags=[lr=1e-5, 'b c',é]").partition(" its items: ")[2]
+    [argument] = shlex.split(typed.removesuffix("."))
+    [override] = OverridesParser.create().parse_overrides([argument])
+    assert override.value() == ["lr=1e-5", "b c", "é"]
+
+
 def test_what_no_quotes_can_mend() -> None:
     assert how_to_quote("模型=x") == "the argument 模型=x is not KEY=VALUE."
 
