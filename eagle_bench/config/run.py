@@ -97,6 +97,11 @@ LATER: dict[str, Any] = {
     "compile": "off",
     "drafter.reading": "auto",
     "engine": {"name": "own"},
+    "engine.baseline_url": None,
+    "engine.key_env": None,
+    "engine.model": None,
+    "engine.timeout_s": 600.0,
+    "engine.url": None,
     "measure.remeasure": 2,
     "model.packing": "auto",
 }

@@ -15,44 +15,54 @@ class Reply:
 
     Attributes
     ----------
-    tokens : list of int
-        What was generated.
-    prompt_tokens, cached_tokens : int or None
-        Tokens of the prompt that were computed, and that came from a cache.
+    tokens : list of int or None
+        What was generated; None where the server sends text alone.
+    new_tokens : int
+        How many they were, as the engine counts.
     stop_reason : str
         `length` or `eos`, as in our rows.
-    drafts : bool
+    text : str
+        What a server that sends no ids sends.
+    prompt_tokens, cached_tokens : int or None
+        Tokens of the prompt that were computed, and that came from a cache.
+    drafts : bool or None
         Whether the server that answered drafts: which arm this was.
     drafted, accepted, rounds : int or None
         Counts of the drafting; None on the baseline, or where only the counters tell.
-    accept_lengths : list of int or None
+    accept_lengths : tuple of int or None
         Accepted drafts of each round, in order.
+    per_position : tuple of int or None
+        Rounds in which the draft in that position was accepted.
     prefill_s, decode_s : float or None
         On the engine's own clock.
     """
 
-    tokens: list[int]
-    prompt_tokens: int
-    cached_tokens: int | None
+    tokens: list[int] | None
+    new_tokens: int
     stop_reason: str
-    drafts: bool
-    drafted: int | None
-    accepted: int | None
-    rounds: int | None
-    accept_lengths: list[int] | None
-    prefill_s: float | None
-    decode_s: float | None
+    text: str = ""
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    drafts: bool | None = None
+    drafted: int | None = None
+    accepted: int | None = None
+    rounds: int | None = None
+    accept_lengths: tuple[int, ...] | None = None
+    per_position: tuple[int, ...] | None = None
+    prefill_s: float | None = None
+    decode_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Counters:
     """A server's running totals; two readings around a request tell what it did.
 
-    `target_calls` counts calls of the target, its prefill among them.
+    `target_calls` counts calls of the target, its prefill among them; None where it has no such
+    counter.
     """
 
     generated: int
-    target_calls: int
+    target_calls: int | None
     rounds: int
     drafted: int
     accepted: int
@@ -61,9 +71,10 @@ class Counters:
     def since(self, before: Counters) -> Counters:
         """What was counted after `before`; a position it did not know stood at 0."""
         known = before.per_position + (0,) * len(self.per_position)
+        calls, earlier = self.target_calls, before.target_calls
         return Counters(
             self.generated - before.generated,
-            self.target_calls - before.target_calls,
+            None if calls is None or earlier is None else calls - earlier,
             self.rounds - before.rounds,
             self.drafted - before.drafted,
             self.accepted - before.accepted,
@@ -93,3 +104,8 @@ def positions(totals: dict[str, float], name: str) -> tuple[int, ...]:
     while (key := f"{name}[{len(found)}]") in totals:
         found.append(int(totals[key]))
     return tuple(found)
+
+
+def at_positions(histogram: list[int]) -> tuple[int, ...]:
+    """Rounds that accepted each position, from the rounds that accepted 0, 1, ... drafts."""
+    return tuple(sum(histogram[position:]) for position in range(1, len(histogram)))

@@ -1,26 +1,24 @@
-"""A serving engine's process, and talking to it over HTTP."""
+"""The process of a serving engine that we started."""
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import time
 import weakref
-from http.client import HTTPException
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from typing import IO
 
+from eagle_bench.engines.http import Client
 from eagle_bench.errors import RunFailure
 
 KEEPER = Path(__file__).with_name("keeper.py")
 LOOK_S = 0.05
-ANSWER_S = 600.0
 MOST_LOG = 2**24
 
 
@@ -35,15 +33,20 @@ def free_port() -> int:
 class Server:
     """A server that this process started. It ends with this object, or with this process."""
 
-    def __init__(self, command: list[str], port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self._log = TemporaryFile()  # noqa: SIM115 (it lives as long as the server)
+    def __init__(
+        self, command: list[str], port: int, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.command = command
+        log = TemporaryFile()  # noqa: SIM115 (it lives as long as the server)
+        self._last_words = partial(last_words, log)
+        self.client = Client(f"http://127.0.0.1:{port}", beside=self._last_words)
         self._keeper = subprocess.Popen(
             [sys.executable, "-I", str(KEEPER), *command],
             stdin=subprocess.PIPE,
-            stdout=self._log,
+            stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
         self.close = weakref.finalize(self, _end, self._keeper)
 
@@ -56,41 +59,20 @@ class Server:
             The server ended, or took longer than `most_s`.
         """
         began_s = time.monotonic()
+        looking = Client(self.client.url, timeout_s=1)
         while time.monotonic() - began_s < most_s:
             if self._keeper.poll() is not None:
-                raise RunFailure(f"the server ended before it was ready: {self._last_words()}")
-            try:
-                with urlopen(self.url + ready_path, timeout=1):
-                    return
-            except OSError:
-                time.sleep(LOOK_S)
-        raise RunFailure(f"the server was not ready within {most_s:.0f} s: {self._last_words()}")
+                raise RunFailure(f"the server ended before it was ready{self._last_words()}")
+            if looking.answers(ready_path):
+                return
+            time.sleep(LOOK_S)
+        raise RunFailure(f"the server was not ready within {most_s:.0f} s{self._last_words()}")
 
-    def get(self, path: str) -> str:
-        """The page at `path`."""
-        return self._ask(Request(self.url + path))
 
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The JSON object that answers `body`."""
-        sent = json.dumps(body).encode()
-        request = Request(self.url + path, sent, {"Content-Type": "application/json"})
-        answer: dict[str, Any] = json.loads(self._ask(request))
-        return answer
-
-    def _ask(self, request: Request) -> str:
-        try:
-            with urlopen(request, timeout=ANSWER_S) as answer:
-                text: str = answer.read().decode()
-                return text
-        except HTTPError as error:
-            said = error.read().decode(errors="replace")[:300]
-            raise RunFailure(f"the server answered {error.code} {error.reason}: {said}") from error
-        except (OSError, HTTPException) as error:
-            raise RunFailure(f"the server is gone ({error}): {self._last_words()}") from error
-
-    def _last_words(self) -> str:
-        printed = os.pread(self._log.fileno(), MOST_LOG, 0).decode(errors="replace")
-        return (printed.strip().splitlines() or ["it said nothing"])[-1][:200]
+def last_words(log: IO[bytes]) -> str:
+    """The last line of a server's log, as the end of a sentence."""
+    printed = os.pread(log.fileno(), MOST_LOG, 0).decode(errors="replace")
+    return ": " + (printed.strip().splitlines() or ["it said nothing"])[-1][:200]
 
 
 def _end(keeper: subprocess.Popen[bytes]) -> None:

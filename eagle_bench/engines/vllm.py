@@ -1,63 +1,103 @@
 """vLLM's server: `POST /v1/completions` and `GET /metrics` (read from 0.32.0).
 
-The server runs with `--per-request-spec-decode-metrics detailed --enable-per-request-metrics`.
+It is to run with `--per-request-spec-decode-metrics detailed --enable-per-request-metrics`; where
+the answers hold no such metrics, the counters tell the totals.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from eagle_bench.engines.reply import Counters, Reply, positions, read_series
+from eagle_bench.engines.reply import Counters, Reply, at_positions, positions, read_series
+from eagle_bench.figures.counts import counted
+from eagle_bench.records.counts import Counts
 
-PATH = "/v1/completions"
 STOPS = {"length": "length", "stop": "eos"}
 PREFIX = "vllm:"
 SPECULATIVE = f"{PREFIX}spec_decode_num_"
 
 
-def build_request(
-    tokens: list[int], gen_len: int, model: str, *, ignore_eos: bool
-) -> dict[str, Any]:
-    """The body that continues `tokens` greedily; with `ignore_eos` on behind the end token."""
-    return {
-        "model": model,
-        "prompt": tokens,
-        "max_tokens": gen_len,
-        "temperature": 0,
-        "ignore_eos": ignore_eos,
-        "return_token_ids": True,
-        "seed": 0,
-    }
+@dataclass(frozen=True)
+class Vllm:
+    """How vLLM is asked, and how its answers are read.
+
+    Attributes
+    ----------
+    model : str
+        The name under which the server serves it.
+    ignore_eos : bool
+        Whether it goes on behind the end token.
+    """
+
+    model: str
+    ignore_eos: bool = False
+
+    path = "/v1/completions"
+    about_path = "/version"
+    serves_models = True
+    cuts = True
+
+    def build_request(self, tokens: list[int], gen_len: int) -> dict[str, Any]:
+        """The body that continues `tokens` greedily."""
+        return {
+            "model": self.model,
+            "prompt": tokens,
+            "max_tokens": gen_len,
+            "temperature": 0,
+            "ignore_eos": self.ignore_eos,
+            "return_token_ids": True,
+            "seed": 0,
+        }
+
+    def read_reply(self, body: dict[str, Any]) -> Reply:
+        """The answer in `body`."""
+        [choice], usage = body["choices"], body["usage"]
+        metrics = body.get("metrics") or {}
+        told = metrics.get("speculative_decoding")
+        details = usage.get("prompt_tokens_details")
+        lengths = told.get("per_step_accepted") if told else None
+        return Reply(
+            tokens=choice.get("token_ids"),
+            text=choice.get("text", ""),
+            new_tokens=usage["completion_tokens"],
+            stop_reason=STOPS[choice["finish_reason"]],
+            prompt_tokens=usage["prompt_tokens"],
+            cached_tokens=details["cached_tokens"] if details else None,
+            drafts=(told is not None) if "speculative_decoding" in metrics else None,
+            drafted=told["num_draft_tokens"] if told else None,
+            accepted=told["num_accepted_draft_tokens"] if told else None,
+            rounds=told["num_spec_steps"] if told else None,
+            accept_lengths=lengths and tuple(lengths),
+            per_position=at_positions(told["acceptance_histogram"]) if told else None,
+            prefill_s=_seconds(metrics, "time_to_first_token_ms"),
+            decode_s=_seconds(metrics, "generation_time_ms"),
+        )
+
+    def read_counters(self, text: str) -> Counters:
+        """The totals on the page `text`, over all engines and models of the server."""
+        totals = read_series(text)
+        calls = totals.get(f"{PREFIX}iteration_tokens_total_count")
+        return Counters(
+            generated=int(totals[f"{PREFIX}generation_tokens_total"]),
+            target_calls=None if calls is None else int(calls),
+            rounds=int(totals.get(f"{SPECULATIVE}drafts_total", 0)),
+            drafted=int(totals.get(f"{SPECULATIVE}draft_tokens_total", 0)),
+            accepted=int(totals.get(f"{SPECULATIVE}accepted_tokens_total", 0)),
+            per_position=positions(totals, f"{SPECULATIVE}accepted_tokens_per_pos_total"),
+        )
+
+    def read_about(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What `about_path` tells of the server."""
+        return {"version": body.get("version")}
+
+    def expected(
+        self, accept_lengths: Sequence[int], draft_len: int, gen_len: int, behind_eos: int
+    ) -> Counts:
+        """What it counts in our rounds."""
+        return counted(accept_lengths, draft_len)
 
 
-def read_reply(body: dict[str, Any]) -> Reply:
-    """The answer in `body`."""
-    [choice], usage, metrics = body["choices"], body["usage"], body["metrics"]
-    told = metrics["speculative_decoding"]
-    details = usage["prompt_tokens_details"]
-    return Reply(
-        tokens=choice["token_ids"],
-        prompt_tokens=usage["prompt_tokens"],
-        cached_tokens=details["cached_tokens"] if details else None,
-        stop_reason=STOPS[choice["finish_reason"]],
-        drafts=told is not None,
-        drafted=told["num_draft_tokens"] if told else None,
-        accepted=told["num_accepted_draft_tokens"] if told else None,
-        rounds=told["num_spec_steps"] if told else None,
-        accept_lengths=told.get("per_step_accepted") if told else None,
-        prefill_s=metrics["time_to_first_token_ms"] / 1e3,
-        decode_s=metrics["generation_time_ms"] / 1e3,
-    )
-
-
-def read_counters(text: str) -> Counters:
-    """The totals on the page `text`, over all engines and models of the server."""
-    totals = read_series(text)
-    return Counters(
-        generated=int(totals[f"{PREFIX}generation_tokens_total"]),
-        target_calls=int(totals[f"{PREFIX}iteration_tokens_total_count"]),
-        rounds=int(totals.get(f"{SPECULATIVE}drafts_total", 0)),
-        drafted=int(totals.get(f"{SPECULATIVE}draft_tokens_total", 0)),
-        accepted=int(totals.get(f"{SPECULATIVE}accepted_tokens_total", 0)),
-        per_position=positions(totals, f"{SPECULATIVE}accepted_tokens_per_pos_total"),
-    )
+def _seconds(metrics: dict[str, Any], name: str) -> float | None:
+    return metrics[name] / 1e3 if metrics.get(name) is not None else None

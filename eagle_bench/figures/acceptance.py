@@ -88,8 +88,10 @@ def round_table(rows: Sequence[GenerationRow], rounds: Sequence[RoundRow] = ()) 
     for row in rows:
         if row.accept_lengths is None:
             continue
-        left = row.drafted_depth
-        position = row.new_tokens + row.overshoot - sum(row.accept_lengths) - row.rounds
+        left = row.drafted_depth or 0
+        position = (
+            row.new_tokens + row.overshoot - sum(row.accept_lengths) - len(row.accept_lengths)
+        )
         for index, accepted in enumerate(row.accept_lengths):
             even = max(min(deepest[row.arm], left), accepted)
             left -= even
@@ -104,7 +106,7 @@ def round_table(rows: Sequence[GenerationRow], rounds: Sequence[RoundRow] = ()) 
 
 def even_depth(row: GenerationRow) -> int:
     """The least depth that all rounds of `row` can have had; 0 without a round."""
-    if not row.rounds:
+    if not row.rounds or row.drafted_depth is None:
         return 0
     even: int = max([-(-row.drafted_depth // row.rounds), *(row.accept_lengths or ())])
     return even

@@ -48,10 +48,11 @@ def shorten(
 def _shorten(row: GenerationRow, gen_len: int, rounds: list[RoundRow]) -> GenerationRow:
     if row.new_tokens <= gen_len:
         return replace(row, gen_len=gen_len)
-    if not row.rounds:
+    target_calls, rounds_told, drafted, accepted = row.told
+    if not rounds_told:
         share = (gen_len - 1) / (row.new_tokens - 1)
-        return _cut(row, gen_len, share, target_calls=row.target_calls - row.new_tokens + gen_len)
-    opening = row.new_tokens + row.overshoot - row.accepted - row.rounds
+        return _cut(row, gen_len, share, target_calls=target_calls - row.new_tokens + gen_len)
+    opening = row.new_tokens + row.overshoot - accepted - rounds_told
     emitted = opening
     assert row.accept_lengths is not None
     kept = 0
@@ -61,20 +62,22 @@ def _shorten(row: GenerationRow, gen_len: int, rounds: list[RoundRow]) -> Genera
     accept_lengths = row.accept_lengths[:kept]
     recorded = sorted(rounds, key=lambda round_row: round_row.round)
     weights = [sum(round_row.phases_s.values()) for round_row in recorded]
-    known = len(recorded) == row.rounds
-    share = sum(weights[:kept]) / sum(weights) if known and sum(weights) > 0 else kept / row.rounds
-    linear = kept / row.rounds
-    cut_calls = (row.target_calls - opening) // row.rounds * (row.rounds - kept)
+    known = len(recorded) == rounds_told
+    share = sum(weights[:kept]) / sum(weights) if known and sum(weights) > 0 else kept / rounds_told
+    linear = kept / rounds_told
+    cut_calls = (target_calls - opening) // rounds_told * (rounds_told - kept)
     head = recorded[:kept]
     return replace(
-        _cut(row, gen_len, share, target_calls=row.target_calls - cut_calls),
+        _cut(row, gen_len, share, target_calls=target_calls - cut_calls),
         rounds=kept,
         accept_lengths=accept_lengths,
         accepted=sum(accept_lengths),
         overshoot=emitted - gen_len,
         draft_calls=round((row.draft_calls or 0) * linear),
-        drafted=sum(r.nodes for r in head) if known else round(row.drafted * linear),
-        drafted_depth=sum(r.depth for r in head) if known else round(row.drafted_depth * linear),
+        drafted=sum(r.nodes for r in head) if known else round(drafted * linear),
+        drafted_depth=sum(r.depth for r in head)
+        if known
+        else round((row.drafted_depth or 0) * linear),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from eagle_bench.figures.busy import shared_s
 from eagle_bench.records.generation import BASELINE
@@ -41,19 +42,19 @@ def frame(rows: Sequence[GenerationRow]) -> pd.DataFrame:
             "lost_s": [row.lost_s for row in rows],
             "prefill_s": [row.prefill_s for row in rows],
             "decode_s": [row.decode_s for row in rows],
-            "target_calls": [row.target_calls for row in rows],
-            "draft_calls": np.array([row.draft_calls for row in rows], dtype=np.float64),
-            "rounds": [row.rounds for row in rows],
-            "round_tokens": [row.accepted + row.rounds for row in rows],
+            "target_calls": _numbers(rows, "target_calls"),
+            "draft_calls": _numbers(rows, "draft_calls"),
+            "rounds": _numbers(rows, "rounds"),
             "overshoot": [row.overshoot for row in rows],
-            "drafted": [row.drafted for row in rows],
-            "drafted_depth": [row.drafted_depth for row in rows],
-            "accepted": [row.accepted for row in rows],
+            "drafted": _numbers(rows, "drafted"),
+            "drafted_depth": _numbers(rows, "drafted_depth"),
+            "accepted": _numbers(rows, "accepted"),
             "at_eos": [int(row.stop_reason == "eos") for row in rows],
-            "peak_bytes": np.array([row.peak_bytes for row in rows], dtype=np.float64),
-            "energy_j": np.array([row.energy_j for row in rows], dtype=np.float64),
+            "peak_bytes": _numbers(rows, "peak_bytes"),
+            "energy_j": _numbers(rows, "energy_j"),
         }
     )
+    table["round_tokens"] = table["accepted"] + table["rounds"]
     table["later_tokens"] = table["new_tokens"] - 1
     table["later_calls"] = table["target_calls"] - 1
     table["emitted_tokens"] = table["round_tokens"] - table["overshoot"]
@@ -68,6 +69,11 @@ def frame(rows: Sequence[GenerationRow]) -> pd.DataFrame:
         table.loc[group.index, "busy_s"] = shared_s(start_s, end_s)
         table.loc[group.index, "decode_busy_s"] = shared_s(decode_start_s, end_s)
     return table
+
+
+def _numbers(rows: Sequence[GenerationRow], name: str) -> NDArray[np.float64]:
+    """One field of all rows, NaN where an engine does not tell it."""
+    return np.array([getattr(row, name) for row in rows], dtype=np.float64)
 
 
 def methods(table: pd.DataFrame) -> list[str]:

@@ -150,7 +150,7 @@ class Stalls:
 
 def pieces(row: GenerationRow, rounds: Sequence[RoundRow]) -> Pieces | None:
     """None in a batch, whose rounds are not one generation's, and without rounds' seconds."""
-    untold = not rounds and row.target_calls > 1
+    untold = not rounds and row.target_calls != 1
     if row.batch_size > 1 or untold or any(each.seconds is None for each in rounds):
         return None
     kinds = [each.nodes for each in rounds]

@@ -127,8 +127,8 @@ def _whole(value: float) -> int | None:
 
 
 def _quotient(table: pd.DataFrame, numerator: str, denominator: str) -> float | None:
-    below = float(table[denominator].sum())
-    return _number(float(table[numerator].sum()) / below) if below else None
+    above, below = table[[numerator, denominator]].sum(skipna=False)
+    return _number(float(above) / float(below)) if below else None
 
 
 def _interval(
@@ -139,6 +139,8 @@ def _interval(
     scale: Scale = "log",
     within: tuple[float, float] = EVERYTHING,
 ) -> list[float] | None:
+    if table[[numerator, denominator]].isna().any(axis=None):
+        return None
     by_prompt = table.groupby("prompt_id", sort=False)[[numerator, denominator]].sum()
     clusters = by_prompt.to_numpy(np.float64)
     bounds = cluster_interval(clusters, ratio, sampling, scale=scale, within=within)
@@ -171,7 +173,7 @@ def _arm(own: pd.DataFrame, sampling: Sampling) -> dict[str, Any]:
         "mean_new_tokens": float(own["new_tokens"].mean()),
         "generations": len(own),
         "eos_share": float(own["at_eos"].mean()),
-        "target_calls": int(own["target_calls"].sum()),
+        "target_calls": _whole(own["target_calls"].sum(skipna=False)),
         "peak_bytes": _whole(own["peak_bytes"].max()),
         "energy_j_per_token": _number(
             float(own["energy_j"].sum(skipna=False) / own["new_tokens"].sum())
@@ -225,10 +227,10 @@ def _speculation(
     return {
         **{name: _quotient(own, *columns) for name, columns in SPECULATIVE_RATIOS.items()},
         **taus(own),
-        "rounds": int(own["rounds"].sum()),
-        "drafted": int(own["drafted"].sum()),
-        "drafted_depth": int(own["drafted_depth"].sum()),
-        "accepted": int(own["accepted"].sum()),
+        "rounds": _whole(own["rounds"].sum(skipna=False)),
+        "drafted": _whole(own["drafted"].sum(skipna=False)),
+        "drafted_depth": _whole(own["drafted_depth"].sum(skipna=False)),
+        "accepted": _whole(own["accepted"].sum(skipna=False)),
         "overshoot": int(own["overshoot"].sum()),
         "draft_calls": _whole(own["draft_calls"].sum(skipna=False)),
         "per_position": accepted.marginal,

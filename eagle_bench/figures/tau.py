@@ -36,7 +36,7 @@ def taus(table: pd.DataFrame) -> dict[str, float | None]:
 
     None when there was no round.
     """
-    if not table["rounds"].sum():
+    if table["rounds"].isna().any() or not table["rounds"].sum():
         return dict.fromkeys([*RATIOS, "tau_macro"])
     pooled = {
         name: float(table[tokens].sum() / table[rounds].sum())

@@ -16,9 +16,9 @@ from eagle_bench.decoding.build import build_speculative
 from eagle_bench.drafters.eagle3 import Eagle3Drafter
 from eagle_bench.drafters.heads.gguf import misordered
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.engines.build import dialect_of
 from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Session
-from eagle_bench.figures.counts import clipped
 from eagle_bench.figures.engine_gap import engine_gap
 from eagle_bench.figures.statistics import Sampling
 from eagle_bench.measure.probe.readings import as_read, readings
@@ -32,19 +32,22 @@ Asked = Sequence[tuple[Request, Counts]]
 
 def conformance(
     config: RunConfig, session: Session, prompts: Sequence[Prompt], rows: Sequence[GenerationRow]
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """The `engine_gap` part of a summary, over the first repeat of the engine's rows.
 
     Returns
     -------
-    dict
-        `EngineGap`'s fields; `same_tokens`, the generations whose tokens are our loop's; `reading`,
-        the one whose counts are the engine's (None: no gap, or none found); `sentence`.
+    dict or None
+        None where the engine does not tell its rounds. Else `EngineGap`'s fields; `same_tokens`,
+        the generations whose tokens are our loop's; `reading`, the one whose counts are the
+        engine's (None: no gap, or none found); `sentence`.
     """
     head = session.drafter.head
     assert head is not None
     answers = list(_answers(config, session, prompts, rows))
-    asked = [(request, _counts(row)) for request, row in answers]
+    if any(row.rounds is None or row.accepted_at is None for _, row in answers):
+        return None
+    asked = [(request, counts_of(row)) for request, row in answers]
     own = [_run(config, session, head, request) for request, _ in asked]
     measure = config.measure
     gap = engine_gap(
@@ -115,11 +118,14 @@ def _run(config: RunConfig, session: Session, head: EagleHead, request: Request)
 def _expected(config: RunConfig, own: Generation) -> Counts:
     """What a faithful engine counts where our loop generated `own`."""
     behind_eos = own.overshoot if own.stop_reason == "eos" else 0
-    return clipped(own.accept_lengths, config.decoding.levels, config.gen_len, behind_eos)
+    return dialect_of(config).expected(
+        own.accept_lengths, config.decoding.levels, config.gen_len, behind_eos
+    )
 
 
-def _counts(row: GenerationRow) -> Counts:
+def counts_of(row: GenerationRow) -> Counts:
     """An engine's counts, as its row holds them."""
+    target_calls, rounds, drafted, accepted = row.told
     assert row.accepted_at is not None
-    plain = row.target_calls - 1 - row.rounds
-    return Counts(row.rounds, row.drafted, row.accepted, plain, tuple(row.accepted_at))
+    plain = target_calls - 1 - rounds
+    return Counts(rounds, drafted, accepted, plain, tuple(row.accepted_at))

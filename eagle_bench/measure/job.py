@@ -241,7 +241,10 @@ def _look_closer(setup: Setup, store: RunFolder, watcher: Watcher, summary: dict
     if not config.engine.inside:
         with watcher.phase("the same prompts in our own loop"):
             summary["engine_gap"] = conformance(config, session, prompts, rows)
-        watcher.say(summary["engine_gap"]["sentence"])
+        gap = summary["engine_gap"]
+        watcher.say(
+            gap["sentence"] if gap else "the engine does not tell its rounds: no gap is computed."
+        )
     if config.measure.phases:
         with watcher.phase("timing the phases of a round"):
             summary["phases"], instrumented = breakdown(config, session, prompts, rows)

@@ -38,3 +38,33 @@ class Counts:
     def emitted(self) -> int:
         """Tokens before any is cut: prefill's, one of each call, and what was accepted."""
         return self.target_calls + self.accepted
+
+    def by_call(self) -> Counts:
+        """The same with every call a round, for an engine that does not tell them apart."""
+        return Counts(self.rounds + self.plain, self.drafted, self.accepted, 0, ())
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a server told of one generation; None is what it does not tell.
+
+    Attributes
+    ----------
+    new_tokens : int
+        As the server counts them.
+    overshoot : int
+        Tokens of the last round that were cut off.
+    accept_lengths : tuple of int or None
+        Accepted drafts of each round, in order.
+    per_position : tuple of int or None
+        As of `Counts`.
+    """
+
+    new_tokens: int
+    target_calls: int | None = None
+    rounds: int | None = None
+    drafted: int | None = None
+    accepted: int | None = None
+    overshoot: int = 0
+    accept_lengths: tuple[int, ...] | None = None
+    per_position: tuple[int, ...] | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
 
-from eagle_bench.records.counts import Counts
+from eagle_bench.records.counts import Told
 
 BASELINE = "baseline"
 """The arm that drafts nothing."""
@@ -47,7 +47,7 @@ class Round:
 class Generation:
     """A finished generation: its tokens, its counts, its times (seconds).
 
-    `told` is what a server counted that does not tell its rounds.
+    `told` is what a server said of it, in place of our rounds.
     """
 
     request: Request
@@ -60,7 +60,7 @@ class Generation:
     started_s: float = 0.0
     prefill_s: float = 0.0
     wall_s: float = 0.0
-    told: Counts | None = None
+    told: Told | None = None
 
     @property
     def accept_lengths(self) -> list[int]:

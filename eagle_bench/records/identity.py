@@ -28,7 +28,7 @@ def _asked(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     kept = {}
     for key, value in config.items():
         name = above + key
-        if name in LATER and value == LATER[name]:
-            continue
-        kept[key] = _asked(value, f"{name}.") if isinstance(value, Mapping) else value
+        asked = _asked(value, f"{name}.") if isinstance(value, Mapping) else value
+        if name not in LATER or asked != LATER[name]:
+            kept[key] = asked
     return kept

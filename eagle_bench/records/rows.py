@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from eagle_bench.records.counts import Counts
+from eagle_bench.records.counts import Told
 from eagle_bench.records.generation import BASELINE, Generation, turn_key
 
 
@@ -52,14 +52,14 @@ class GenerationRow:
     wall_s: float
     prefill_s: float
     decode_s: float
-    target_calls: int
+    target_calls: int | None
     draft_calls: int | None
-    rounds: int
+    rounds: int | None
     accept_lengths: list[int] | None
     overshoot: int
-    drafted: int
-    drafted_depth: int
-    accepted: int
+    drafted: int | None
+    drafted_depth: int | None
+    accepted: int | None
     peak_bytes: int | None
     energy_j: float | None = None
     batch_size: int = 1
@@ -120,23 +120,38 @@ class GenerationRow:
         )
         return row if generation.told is None else row._told(generation.told)
 
-    def _told(self, counts: Counts) -> Self:
-        """The row with a server's counts, whose drafts were chains."""
+    def _told(self, told: Told) -> Self:
+        """The row with what a server told, whose drafts were chains."""
+        lengths, positions = told.accept_lengths, told.per_position
         return replace(
             self,
-            rounds=counts.rounds,
-            accept_lengths=None if counts.rounds else [],
-            accepted_at=list(counts.per_position),
-            drafted=counts.drafted,
-            drafted_depth=counts.drafted,
-            accepted=counts.accepted,
+            new_tokens=told.new_tokens,
+            target_calls=told.target_calls,
             draft_calls=None,
+            rounds=told.rounds,
+            accept_lengths=[] if told.rounds == 0 else _listed(lengths),
+            accepted_at=_listed(positions),
+            overshoot=told.overshoot,
+            drafted=told.drafted,
+            drafted_depth=told.drafted,
+            accepted=told.accepted,
         )
+
+    @property
+    def told(self) -> tuple[int, int, int, int]:
+        """Target calls, rounds, drafted and accepted, where all of them are told."""
+        counts = self.target_calls, self.rounds, self.drafted, self.accepted
+        assert None not in counts
+        return counts  # type: ignore[return-value]
 
     @property
     def key(self) -> str:
         """The key of the request that it answers."""
         return turn_key(self.prompt_id, self.turn)
+
+
+def _listed(numbers: tuple[int, ...] | None) -> list[int] | None:
+    return None if numbers is None else list(numbers)
 
 
 @dataclass

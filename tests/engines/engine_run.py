@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from eagle_bench.config.dataset import DatasetConfig
@@ -13,6 +14,7 @@ from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.config.values import DType
+from eagle_bench.records.rows import GenerationRow
 
 
 def engine_config(**changes: Any) -> RunConfig:
@@ -31,3 +33,16 @@ def engine_config(**changes: Any) -> RunConfig:
         "threads": 1,
     }
     return RunConfig(**settings | changes)
+
+
+class Nobody:
+    """Watches a job and says nothing."""
+
+    def start(self, total: int, repeat: int) -> None: ...
+
+    def advance(self, row: GenerationRow) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+    def phase(self, what: str) -> AbstractContextManager[None]:
+        return nullcontext()

@@ -12,7 +12,7 @@ from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Session
 from eagle_bench.engines.setup import chosen_prompts
 from eagle_bench.measure.conformance import conformance, reading_of
-from eagle_bench.records.counts import Counts
+from eagle_bench.records.counts import Counts, Told
 from eagle_bench.records.generation import BASELINE, Generation, Request
 from eagle_bench.records.rows import GenerationRow, Trial
 
@@ -44,11 +44,22 @@ def test_counts_that_no_reading_gives_have_no_name(session: Session) -> None:
     assert reading_of(CONFIG, session, [(request, broken)]) is None
 
 
+def told_of(counts: Counts) -> Told:
+    return Told(
+        1,
+        counts.target_calls,
+        counts.rounds,
+        counts.drafted,
+        counts.accepted,
+        per_position=counts.per_position,
+    )
+
+
 def rows_of(session: Session, planted: str) -> list[GenerationRow]:
     """The rows of a run in which llama.cpp answered so."""
     return [
         GenerationRow.of(
-            Generation(request, [7], "length", target_calls=counts.target_calls, told=counts),
+            Generation(request, [7], "length", told=told_of(counts)),
             Trial(request.key.split("/")[0], "", 0, arm, 0),
             None,
         )
@@ -60,6 +71,7 @@ def rows_of(session: Session, planted: str) -> list[GenerationRow]:
 def test_a_faithful_engine_has_no_gap(session: Session) -> None:
     prompts = chosen_prompts(CONFIG).prompts[:4]
     found = conformance(CONFIG, session, prompts, rows_of(session, FAITHFUL))
+    assert found is not None
     assert (found["pooled"], found["prompts"], found["equal_prompts"]) == (1.0, 4, 4)
     assert found["reading"] is None
     assert found["same_tokens"] == 0, "these rows hold one token each"
@@ -70,6 +82,7 @@ def test_a_gap_says_which_reading_explains_it(session: Session) -> None:
     prompts = chosen_prompts(CONFIG).prompts[:4]
     late = "aux layers [3, 11, 18]"
     found = conformance(CONFIG, session, prompts, rows_of(session, late))
+    assert found is not None
     assert found["pooled"] < 1
     assert found["equal_prompts"] < 4
     assert found["reading"] == late

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine_run import engine_config
+from engine_run import Nobody, engine_config
 
 from eagle_bench.drafters.heads.gguf import misordered
 from eagle_bench.drafters.heads.head import EagleHead
@@ -15,25 +14,12 @@ from eagle_bench.engines.build import build_arms
 from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Loader, Session
 from eagle_bench.engines.setup import chosen_prompts
-from eagle_bench.measure.conformance import reading_of
+from eagle_bench.measure.conformance import counts_of, reading_of
 from eagle_bench.measure.job import run_job
-from eagle_bench.records.rows import GenerationRow
+from eagle_bench.records.rows import GenerationRow, Trial
 
 for package in ("gguf", "xllamacpp"):
     pytest.importorskip(package, reason="the extra `llama-cpp` is not installed")
-
-
-class Nobody:
-    """Watches a job and says nothing."""
-
-    def start(self, total: int, repeat: int) -> None: ...
-
-    def advance(self, row: GenerationRow) -> None: ...
-
-    def say(self, line: str) -> None: ...
-
-    def phase(self, what: str) -> AbstractContextManager[None]:
-        return nullcontext()
 
 
 def test_a_run_has_no_gap_and_changes_nothing(tmp_path: Path) -> None:
@@ -67,6 +53,6 @@ def test_a_head_written_wrongly_is_named(
     for prompt in chosen_prompts(config).prompts[:3]:
         request = Conversation(session, prompt).request(config.gen_len)
         [generation] = drafting.generate([request])
-        assert generation.told is not None
-        asked.append((request, generation.told))
+        row = GenerationRow.of(generation, Trial(prompt.id, "", 0, "chain", 0), None)
+        asked.append((request, counts_of(row)))
     assert reading_of(config, session, asked) == name

@@ -16,8 +16,9 @@ from eagle_bench.config.engine import EngineConfig
 from eagle_bench.config.measure import MeasureConfig
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import DType, Stop, plain
-from eagle_bench.engines import build, llama_cpp
+from eagle_bench.engines import build
 from eagle_bench.engines.build import build_arms, check_engine
+from eagle_bench.engines.llama_cpp import LlamaCpp
 from eagle_bench.engines.served import ServedArm
 from eagle_bench.engines.session import Session
 from eagle_bench.errors import RunFailure, UserError
@@ -35,6 +36,8 @@ REQUEST = Request("1/0", list(range(53)), 64)
 class Recorded:
     """A server that answered once, and was recorded."""
 
+    url = "http://recorded"
+
     def __init__(self, body: dict[str, Any], arm: str = "eagle3") -> None:
         self.body = body
         self.pages = [
@@ -51,7 +54,8 @@ class Recorded:
 
 def answer(body: dict[str, Any], draft_len: int = 4, arm: str = "eagle3") -> Generation:
     server: Any = Recorded(body, arm)
-    [generation] = ServedArm("chain", server, llama_cpp, draft_len).generate([REQUEST])
+    arm_ = ServedArm("chain", server, LlamaCpp(), draft_len, lambda text: [])
+    [generation] = arm_.generate([REQUEST])
     return generation
 
 
@@ -90,7 +94,7 @@ def test_figures_of_an_engine_are_null_where_it_tells_nothing() -> None:
     [
         ({"timings": REPLY["timings"] | {"prompt_n": 54}}, 4, "computed 54"),
         ({}, 0, "a server that drafts"),
-        ({"tokens": REPLY["tokens"][:-1]}, 4, "somebody else asks it"),
+        ({"timings": REPLY["timings"] | {"predicted_n": 63}}, 4, "somebody else asks it"),
     ],
 )
 def test_an_answer_of_another_request_or_arm_is_not_taken(

@@ -128,8 +128,8 @@ def _counts(spoken: Sequence[GenerationRow], places: Sequence[Place]) -> Counts:
     keys = {place.request.key for place in places}
     own = [row for row in spoken if row.repeat == 0 and row.key in keys]
     return Counts(
-        rounds=sum(row.rounds for row in own),
-        round_tokens=sum(row.accepted + row.rounds for row in own),
+        rounds=sum(row.told[1] for row in own),
+        round_tokens=sum(row.told[1] + row.told[3] for row in own),
         tokens=sum(row.new_tokens - 1 for row in own),
     )
 

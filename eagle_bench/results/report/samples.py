@@ -71,7 +71,7 @@ def origins(row: GenerationRow) -> list[tuple[str, str, list[int]]]:
     """
     if row.accept_lengths is None:
         return [(FIRST, "the engine does not tell its rounds", row.token_ids)]
-    opening = row.new_tokens + row.overshoot - sum(row.accept_lengths) - row.rounds
+    opening = row.new_tokens + row.overshoot - sum(row.accept_lengths) - len(row.accept_lengths)
     parts = [(FIRST, "made by the prefill", row.token_ids[:opening])]
     place = opening
     for index, accepted in enumerate(row.accept_lengths, 1):
@@ -89,7 +89,7 @@ def _sample(row: GenerationRow, speedup: float, decode: Decode | None) -> Sample
         Span(kind, text, hint) for (kind, hint, _), text in zip(parts, texts, strict=True) if text
     ]
     turn = f", turn {row.turn + 1}" if row.turn else ""
-    tau = (row.accepted + row.rounds) / row.rounds if row.rounds else None
+    tau = 1 + row.accepted / row.rounds if row.rounds and row.accepted is not None else None
     return Sample(
         f"Prompt {row.prompt_id}{turn}", row.category, speedup, tau, row.new_tokens, tuple(spans)
     )
