@@ -20,15 +20,23 @@ def check_family(settings: Any, *, key: str, path: str) -> None:
     Raises
     ------
     UserError
-        Its cache is no keys and values alone, it attends in chunks or by ALiBi, or it takes no
-        positions.
+        It is no causal language model, its cache is no keys and values alone, it attends in chunks
+        or by ALiBi, or it takes no positions.
     """
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
     text, kind = settings.get_text_config(), _class(settings)
     layers = {type(layer) for layer in DynamicCache(config=settings).layers}
-    name = kind.__name__ if kind else settings.model_type
+    name = kind.__name__ if kind else (settings.architectures or [settings.model_type])[0]
+    remote = "AutoModelForCausalLM" in (getattr(settings, "auto_map", None) or {})
+    if kind is None and not remote:
+        sees = getattr(settings, "vision_config", None) is not None
+        what = "a vision-language model" if sees else "no decoder alone"
+        raise UserError(
+            f"{key}={path} is a {name}, {what}, which is not supported; use a text model that "
+            "AutoModelForCausalLM loads."
+        )
     if getattr(kind, "_is_stateful", False) or layers - {DynamicLayer, DynamicSlidingWindowLayer}:
         raise UserError(
             f"{key}={path} is a {name}, whose cache is more than keys and values (a recurrent "

@@ -157,6 +157,8 @@ def test_features_are_the_boundaries_between_layers(family: str) -> None:
     (transformers.DeepseekV32Config(num_hidden_layers=4), "cannot be rolled back"),
     (transformers.MambaConfig(num_hidden_layers=4), "cannot be rolled back"),
     (transformers.Llama4TextConfig(num_hidden_layers=4), "attends in chunks"),
+    (transformers.Qwen2_5_VLConfig(), "is a qwen2_5_vl, a vision-language model"),
+    (transformers.T5Config(), "no decoder alone"),
     (transformers.BloomConfig(), "reads no position ids"),
     (transformers.FalconConfig(alibi=True), "reads no position ids"),
 ])  # fmt: skip
