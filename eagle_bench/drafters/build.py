@@ -40,6 +40,8 @@ class BuiltDrafter:
     ----------
     max_positions : int or None
         The most tokens of context that a draft model was made for.
+    levels : int or None
+        The most levels that it drafts, where one pass gives them all.
     preflight : dict or None
         What `measure/probe/preflight.py` found, once it was asked.
     adopted : BuiltDrafter or None
@@ -51,6 +53,7 @@ class BuiltDrafter:
     drafter: Drafter
     report: dict[str, Any] = field(default_factory=dict)
     max_positions: int | None = None
+    levels: int | None = None
     preflight: dict[str, Any] | None = None
     adopted: BuiltDrafter | None = None
     head: EagleHead | None = None
@@ -201,7 +204,8 @@ def _drafting(
     if head.config.mask_token is not None:
         from eagle_bench.drafters.p_eagle import PEagleDrafter
 
-        return BuiltDrafter(PEagleDrafter(head, target, decoding.levels), report, head=head)
+        at_once = PEagleDrafter(head, target, decoding.levels)
+        return BuiltDrafter(at_once, report, levels=decoding.levels, head=head)
     if compile is Compile.off:
         return BuiltDrafter(Eagle3Drafter(head, target, "eagle3"), report, head=head)
     from eagle_bench.drafters.compiled_eagle3 import CompiledEagle3Drafter
@@ -235,7 +239,7 @@ def _dflash(config: DFlashConfig, decoding: DecodingConfig, target: Target) -> B
         "mask_token": block.mask_token,
         "aux_layers": list(block.aux_layers),
     }
-    return BuiltDrafter(DFlashDrafter(head, target), report)
+    return BuiltDrafter(DFlashDrafter(head, target), report, levels=block.levels)
 
 
 def read_otherwise(

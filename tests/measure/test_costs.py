@@ -63,7 +63,9 @@ def round_s(draft_len: int) -> float:
 class World:
     """Some prompts, the rows that a run of `decoding` recorded, and its cost model."""
 
-    def __init__(self, decoding: DecodingConfig, baseline: Any, chain: Any, drag: float) -> None:
+    def __init__(
+        self, decoding: DecodingConfig, baseline: Any, chain: Any, drag: float, levels: int | None
+    ) -> None:
         self.clock = Clock()
         self.config = RunConfig(
             model=ModelConfig(name="timed"),
@@ -74,7 +76,7 @@ class World:
             gen_len=GEN_LEN,
             stop=Stop.length,
         )
-        drafter = BuiltDrafter(TimedDrafter(self.clock, drag))
+        drafter = BuiltDrafter(TimedDrafter(self.clock, drag, levels), levels=levels)
         chat = SimpleNamespace(encode=lambda messages: list(range(len(messages[-1]["content"]))))
         self.session = Session(TimedTarget(self.clock), drafter, cast(ChatFormat, chat), {})
         self.prompts = [Prompt(f"p{n}", "chat", ("x" * n,)) for n in PROMPT_LENGTHS]
@@ -107,8 +109,8 @@ class World:
 
 @pytest.fixture
 def world(baseline: Any, chain: Any) -> Any:
-    def make(decoding: DecodingConfig, drag: float = 1.0) -> World:
-        return World(decoding, baseline, chain, drag)
+    def make(decoding: DecodingConfig, drag: float = 1.0, levels: int | None = None) -> World:
+        return World(decoding, baseline, chain, drag, levels)
 
     return make
 
@@ -175,11 +177,25 @@ def test_the_best_length_follows_from_recorded_rounds(
         tau = 1 + sum(min(each, length) for each in accepted) / len(accepted)
         assert curve[length]["tau"] == pytest.approx(tau)
         assert curve[length]["round_s"] == pytest.approx(round_s(length))
+        assert curve[length]["draft_s"] == pytest.approx(FIRST_S + (length - 1) * EXTEND_S)
     assert [each["depth"] for each in curve.values() if each["recorded"]] == [1, 2, 3, 4]
     best = max((1, 2, 3, 4), key=lambda length: curve[length]["speedup"])
     assert costs["depth"]["best"] == best
     assert costs["oracle_bound"] > max(costs["measured"]["speedup"], curve[best]["speedup"])
     assert costs["advice"].startswith("Better ")
+
+
+def test_levels_drafted_at_once_cost_the_same_at_every_depth_and_have_an_end(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that verifying alone decides how many of a fixed block are taken."""
+    depth = world(ChainConfig("chain", draft_len=4), levels=6).costs(monkeypatch)["depth"]
+    curve = {each["depth"]: each for each in depth["curve"]}
+    assert list(curve) == [1, 2, 3, 4, 5, 6]
+    for length, each in curve.items():
+        assert each["draft_s"] == pytest.approx(FIRST_S)
+        assert each["round_s"] == pytest.approx(FIRST_S + step_s(length + 1) + COMMIT_S)
+    assert [length for length, each in curve.items() if each["recorded"]] == [1, 2, 3, 4]
 
 
 def test_a_tree_is_told_by_depth_and_by_size(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,10 +98,11 @@ class TimedTarget:
 @dataclass
 class TimedDrafter:
     """Right for as many levels as the root's remainder by 5; in whole generations each level
-    takes `drag` times what it takes in a rehearsal."""
+    takes `drag` times what it takes in a rehearsal. With `levels` the first gives them all."""
 
     clock: Clock
     drag: float = 1.0
+    levels: int | None = None
     name: str = "timed"
     needs_features: bool = False
     calls: int = 0
@@ -118,7 +119,7 @@ class TimedDrafter:
         self._slow = 1.0 if key.endswith("/middle") else self.drag
 
     def reach(self) -> int:
-        return 1000
+        return self.levels or 1000
 
     def first(self, pick: Pick) -> Proposals:
         self._level = 0
@@ -126,7 +127,7 @@ class TimedDrafter:
 
     def extend(self, tokens: Tensor, parents: Tensor, visible: Tensor, pick: Pick) -> Proposals:
         self._level += 1
-        return self._propose(EXTEND_S)
+        return self._propose(0.0 if self.levels else EXTEND_S)
 
     def _propose(self, seconds: float) -> Proposals:
         self.clock.now_s += seconds * self._slow

@@ -48,7 +48,7 @@ class Bench:
         self.method: Subject | None = None
         if config.decoding.cached:
             self.method = Subject(partial(self._decoder, config.decoding), self.clock)
-            for depth in depths(config.decoding, deepest):
+            for depth in depths(config.decoding, deepest, session.drafter.levels):
                 if depth != deepest:
                     self.own[depth] = self._rehearsals(config.decoding.with_depth(depth))
             if config.decoding.is_tree or config.decoding.depth_key is None:
@@ -76,6 +76,12 @@ class Bench:
         """Seconds of a round by depth, without the drafter's prefill."""
         return {
             depth: fmean(parts.round_s for parts in shape.seen) for depth, shape in shapes.items()
+        }
+
+    def own_draft_s(self) -> dict[int, float]:
+        """Seconds of a round's drafting at the method's other depths."""
+        return {
+            depth: fmean(parts.draft_s for parts in shape.seen) for depth, shape in self.own.items()
         }
 
     def verify_s(self) -> dict[int, float]:

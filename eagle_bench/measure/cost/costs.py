@@ -95,7 +95,14 @@ def measure_costs(
     return found | {
         "method": spoken[0].arm,
         **prediction.plain(),
-        "depth": _depth(config.decoding, costs, counts, accepted, own_s),
+        "depth": _depth(
+            config.decoding,
+            costs,
+            counts,
+            accepted,
+            own_s,
+            {deepest: costs.draft_s} | bench.own_draft_s(),
+        ),
         "tree": break_even(costs, counts.tau, nodes, bench.verify_s())
         if config.decoding.is_tree
         else None,
@@ -146,12 +153,13 @@ def _depth(
     counts: Counts,
     accepted: Sequence[int],
     round_s: Mapping[int, float],
+    draft_s: Mapping[int, float],
 ) -> dict[str, Any] | None:
     if decoding.depth_key is None:
         return None
     known = min(decoding.levels, max(round_s))
     return {"what": decoding.depth_key} | best_depth(
-        costs, counts.tau, reached(accepted, known), round_s
+        costs, counts.tau, reached(accepted, known), round_s, draft_s
     )
 
 

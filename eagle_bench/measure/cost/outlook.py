@@ -14,16 +14,17 @@ LONGEST = 8
 """Chains are timed and predicted up to this length, whatever the run's own."""
 
 
-def depths(decoding: DecodingConfig, deepest: int) -> list[int]:
+def depths(decoding: DecodingConfig, deepest: int, levels: int | None = None) -> list[int]:
     """The depths to compare of a method whose recorded rounds went `deepest` levels.
 
-    Empty for a method that has no fixed depth.
+    None that is beyond `levels`, all that a drafter has. Empty for a method that has no fixed
+    depth.
     """
     if decoding.depth_key is None:
         return []
     if decoding.is_tree:
         return list(range(1, deepest + 1))
-    return timed_lengths(max(LONGEST, deepest))
+    return timed_lengths(max(min(LONGEST, levels or LONGEST), deepest))
 
 
 def timed_lengths(longest: int) -> list[int]:
@@ -39,7 +40,11 @@ def reached(accept_lengths: Sequence[int], deepest: int) -> list[float]:
 
 
 def best_depth(
-    costs: Costs, tau: float, shares: Sequence[float], round_s: Mapping[int, float]
+    costs: Costs,
+    tau: float,
+    shares: Sequence[float],
+    round_s: Mapping[int, float],
+    draft_s: Mapping[int, float],
 ) -> dict[str, Any]:
     """Predicted speedup by depth, and the best one.
 
@@ -53,13 +58,14 @@ def best_depth(
     shares : sequence of float
         From `reached`: what the run's rounds tell. Deeper positions are taken to be accepted
         as often, given the one before, as the last one that was recorded.
-    round_s : mapping
-        Seconds of a round by depth, without the drafter's prefill.
+    round_s, draft_s : mapping
+        Seconds of a round by depth, without the drafter's prefill, and those of its drafting:
+        each depth timed, since a head that drafts at once takes as long for few levels.
 
     Returns
     -------
     dict
-        `curve`: per depth `depth`, `tau`, `round_s`, `speedup`, `recorded` (false where
+        `curve`: per depth `depth`, `tau`, `round_s`, `draft_s`, `speedup`, `recorded` (false where
         acceptance is extrapolated); `best` and `best_speedup` among the recorded ones;
         `best_beyond` the best of all, extrapolated ones included.
     """
@@ -84,6 +90,7 @@ def best_depth(
                 "depth": depth,
                 "tau": measured_tau(longer, depth),
                 "round_s": round_s[depth],
+                "draft_s": draft_s[depth],
                 "speedup": speedup,
                 "recorded": depth in recorded,
             }
