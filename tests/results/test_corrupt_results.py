@@ -11,13 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eagle_bench import collect, compare, report
+from eagle_bench import collect, compare, report, rerun
+from eagle_bench import list as listing
 from eagle_bench.records.job import SCHEMA_VERSION, UnreadableResult, read_job
 from tests.results.conftest import Finish, Simulation
 
 GATE = ("--fail-if", "tau < 0.5")
 GONE = object()
 WRONG = (GONE, None, "x", 7, [1], {"a": 1}, True)
+SPOILT = (b"", b"\0" * 50, b"\xff\xfe\x80", b"[]", b"null", b"3", b"[" * 100_000, b"1" * 6000)
 DAMAGED = settings(
     max_examples=60,
     deadline=None,
@@ -118,6 +120,20 @@ def test_a_job_without_figures_fails_every_gate_by_name(
     assert str(sides[side] / "20") in capsys.readouterr().err
     assert compare.main([a, b]) == 0
     assert str(sides[side] / "20") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["result.json", "generations.jsonl"])
+@pytest.mark.parametrize("content", SPOILT)
+def test_a_spoilt_file_gives_no_traceback_and_no_gate_that_passes(
+    sides: tuple[Path, Path], file: str, content: bytes
+) -> None:
+    a, b = map(str, sides)
+    job = sides[1] / "20"
+    (job / file).write_bytes(content)
+    assert compare.main([a, b, *GATE]) != 0
+    assert [command.main([b]) for command in (collect, report, listing)] == [0, 0, 0]
+    if file == "result.json":
+        assert rerun.main([str(job)]) == 2
 
 
 def test_a_report_on_nothing_readable_is_a_users_mistake(
