@@ -103,10 +103,11 @@ def test_a_batch_is_capped_at_the_prompts_and_a_draft_fits_the_positions(
     config = run_config(batch_size=batch_size)
     config.decoding = ChainConfig(name="chain", draft_len=depth)
     some = tuple(Prompt(str(index), "c", ("Hi",)) for index in range(prompts))
-    spec = SimpleNamespace(max_positions=positions, remarks=())
+    spec = SimpleNamespace(max_positions=positions)
     session = SimpleNamespace(
         target=SimpleNamespace(spec=spec),
         drafter=SimpleNamespace(report={}),
+        remarks=(),
         rooms=lambda: {"target": positions},
     )
     loader: Any = SimpleNamespace(session=lambda config, phase: session)
