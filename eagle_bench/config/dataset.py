@@ -12,7 +12,8 @@ class DatasetConfig:
     """Prompts: a local JSONL/JSON/parquet file, a hub dataset, or the embedded 80.
 
     `skip_long` leaves out, and counts, prompts that do not fit into the target's positions
-    together with `gen_len`; otherwise one such prompt stops the run.
+    together with `gen_len`; `skip_bad` does so with rows that cannot be read and prompts that
+    the template or the target cannot take. Otherwise one such prompt stops the run.
     """
 
     name: str = MISSING
@@ -24,4 +25,5 @@ class DatasetConfig:
     shuffle: bool = False
     multi_turn: bool = False
     skip_long: bool = False
+    skip_bad: bool = False
     enable_thinking: bool | None = None

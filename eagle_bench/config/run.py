@@ -95,6 +95,7 @@ RESULT_IRRELEVANT = ("tracker", "output", "output_dir", "resume", "strict", "nam
 
 LATER: dict[str, Any] = {
     "compile": "off",
+    "dataset.skip_bad": False,
     "drafter.reading": "auto",
     "engine": {"name": "own"},
     "engine.baseline_url": None,

@@ -47,6 +47,19 @@ def opening(prompt: Prompt) -> list[dict[str, str]]:
     return [*system, {"role": "user", "content": prompt.turns[0]}]
 
 
+def all_turns(prompt: Prompt) -> list[dict[str, str]]:
+    """The messages before the last answer, with short ones in the place of those before it."""
+    later = [
+        message
+        for turn in prompt.turns[1:]
+        for message in (
+            {"role": "assistant", "content": ANSWER},
+            {"role": "user", "content": turn},
+        )
+    ]
+    return [*opening(prompt), *later]
+
+
 @dataclass(frozen=True)
 class ChatFormat:
     """How a conversation becomes token ids.
@@ -163,8 +176,8 @@ class ChatFormat:
         return [*ids, *(token for token in ends[:1] if token in eos_ids)]
 
     def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer(text, add_special_tokens=self.template is None)["input_ids"]
-        return ids
+        plain = self.template is None
+        return list(self.tokenizer(text, add_special_tokens=plain, verbose=False)["input_ids"])
 
     def _closed(self, text: str, ids: list[int]) -> bool:
         """Whether the tokenizer has put its EOS behind a plain text."""

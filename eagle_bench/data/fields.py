@@ -172,9 +172,10 @@ def _role(message: Mapping[str, Any]) -> str:
     name = _first(message, ROLE_KEYS, None)
     if not isinstance(name, str):
         raise UserError(f"a message needs one of the roles {', '.join(ROLES)}, not {name!r}.")
-    if name not in ROLES:
+    role = ROLES.get(name.lower())
+    if role is None:
         raise Skip(f"a message of the role {name!r}")
-    return ROLES[name]
+    return role
 
 
 def _text(value: Any, key: str) -> str:

@@ -18,17 +18,31 @@ from eagle_bench.errors import UserError
 
 PARQUET_MAGIC, GZIP_MAGIC = b"PAR1", b"\x1f\x8b"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-WRAPPERS = ("data", "rows", "prompts", "examples")
+FOREIGN = {
+    b"PK\x03\x04": "a ZIP archive (so is .xlsx); unpack it, or save the sheet as CSV",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it, or use gzip",
+    b"BZh": "compressed by bzip2; unpack it, or use gzip",
+    b"\xfd7zXZ": "compressed by xz; unpack it, or use gzip",
+    b"ARROW1": "an Arrow file; save it as parquet",
+    b"version https://git-lfs": "a Git LFS pointer; `git lfs pull` gets the file itself",
+    b"<": "a web page or XML; get the raw file",
+}
+"""How files begin that hold no prompts as they are, and what to do."""
+TABLES = (".csv", ".tsv")
+WRAPPERS = ("data", "rows", "prompts", "examples", "items", "samples", "questions", "train", "test")
 """The keys under which a JSON object holds its list of rows."""
 
 
 class Row(NamedTuple):
-    """One row with its place: `number` counts from 1, `where` names file and line."""
+    """One row with its place: `number` counts from 1, `where` names file and line.
+
+    `bad` says why nothing could be read there.
+    """
 
     number: int
     where: str
     fields: dict[str, Any]
+    bad: str | None = None
 
 
 def read_bytes(path: Path) -> bytes:
@@ -49,7 +63,8 @@ def rows(path: Path, content: bytes) -> Iterator[Row]:
     Raises
     ------
     UserError
-        Not what the suffix says, or no UTF-8 (or UTF-16 with its mark) text.
+        Not what the suffix says, a kind of file that holds no prompts, or no UTF-8 (or UTF-16
+        with its mark) text.
     """
     if content.startswith(GZIP_MAGIC):
         try:
@@ -59,10 +74,13 @@ def rows(path: Path, content: bytes) -> Iterator[Row]:
     if content.startswith(PARQUET_MAGIC):
         yield from _table_rows(path, content)
         return
+    for beginning, what in FOREIGN.items():
+        if content.startswith(beginning):
+            raise UserError(f"{path} is {what}.")
     text = _text(path, content)
     kind = Path(path.name.removesuffix(".gz")).suffix
-    if kind in DELIMITERS:
-        yield from _delimited_rows(path, text, DELIMITERS[kind])
+    if kind in TABLES:
+        yield from _delimited_rows(path, text)
     elif kind == ".txt" and not text.lstrip().startswith(("{", "[")):
         for number, line in enumerate(text.split("\n"), start=1):
             if line.strip():
@@ -75,6 +93,8 @@ def rows(path: Path, content: bytes) -> Iterator[Row]:
 
 def _text(path: Path, content: bytes) -> str:
     """`content` decoded, with LF at the end of each line."""
+    if b"\0" in content[:2]:
+        raise UserError(f"{path} is UTF-16 without its byte-order mark; save the file as UTF-8.")
     encoding = "utf-16" if content.startswith(UTF16_MARKS) else "utf-8-sig"
     try:
         text = content.decode(encoding)
@@ -84,14 +104,17 @@ def _text(path: Path, content: bytes) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[Row]:
+def _delimited_rows(path: Path, text: str) -> Iterator[Row]:
+    """Cells apart by what parts the names in the first line: commas, tabs or semicolons."""
+    delimiter = max(",\t;", key=text.partition("\n")[0].count)
+    csv.field_size_limit(len(text) + 1)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        for number, fields in enumerate(reader, start=1):
-            where = f"{path}, line {reader.line_num}"
-            if None in fields:
-                raise UserError(f"{where}: more cells than the first line has names.")
-            yield Row(number, where, fields)
+        for number, cells in enumerate(reader, start=1):
+            extra = None in cells
+            fields = {name: cell or None for name, cell in cells.items()}
+            bad = "more cells than the first line has names." if extra else None
+            yield Row(number, f"{path}, line {reader.line_num}", fields, bad)
     except csv.Error as error:
         raise UserError(
             f"{path}, line {reader.reader.line_num}: no valid table ({error})."
@@ -144,16 +167,15 @@ def _line_rows(path: Path, text: str) -> Iterator[Row]:
         try:
             item = json.loads(line)
         except json.JSONDecodeError as error:
-            raise UserError(
-                f"{where}: no valid JSON ({error.msg}); tables are told by .csv or .tsv, plain "
-                "text by .txt."
-            ) from None
+            bad = f"no valid JSON ({error.msg}); tables are told by .csv or .tsv, text by .txt."
+            yield Row(number, where, {}, bad)
         except RecursionError:
-            raise UserError(f"{where} is nested too deeply to be a prompt.") from None
-        yield _row(number, where, item)
+            yield Row(number, where, {}, "nested too deeply to be a prompt.")
+        else:
+            yield _row(number, where, item)
 
 
 def _row(number: int, where: str, item: Any) -> Row:
     if not isinstance(item, dict):
-        raise UserError(f"{where}: a JSON {type(item).__name__} where an object belongs.")
+        return Row(number, where, {}, f"a JSON {type(item).__name__} where an object belongs.")
     return Row(number, where, item)

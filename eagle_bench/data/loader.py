@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ import numpy as np
 from eagle_bench import assets
 from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.data.fields import Skip, read_prompt
-from eagle_bench.data.files import read_bytes, rows
+from eagle_bench.data.files import Row, read_bytes, rows
 from eagle_bench.data.prompt import Prompt, PromptSet
 from eagle_bench.errors import UserError
 
@@ -34,22 +35,28 @@ def load_prompts(config: DatasetConfig, num_samples: int, seed: int) -> PromptSe
     -------
     PromptSet
         `sha256` is that of the file (of all files in order, for a hub dataset in shards);
-        `skipped` counts the rows left out by reason, before any filter.
+        `skipped` counts the rows left out by reason, before any filter. Rows behind the last
+        prompt are not read, but for a shuffle or categories.
     """
     digest = hashlib.sha256()
     prompts: list[Prompt] = []
     skipped: Counter[str] = Counter()
     sources = _sources(config)
+    enough = math.inf if config.shuffle or config.categories is not None else num_samples
     for path in sources:
         content = read_bytes(path)
         digest.update(content)
-        for row in rows(path, content):
+        for row in rows(path, content) if len(prompts) < enough else ():
             try:
-                prompts.append(read_prompt(row.fields, row.number, config.name))
+                prompts.append(_prompt(row, config.name))
             except Skip as reason:
                 skipped[str(reason)] += 1
             except UserError as error:
-                raise UserError(f"{row.where}: {error}") from None
+                if not config.skip_bad:
+                    raise UserError(f"{row.where}: {error}") from None
+                skipped[f"a bad row ({str(error).rstrip('.')})"] += 1
+            if len(prompts) == enough:
+                break
     if not prompts:
         left_out = ", ".join(f"{count} skipped: {reason}" for reason, count in skipped.items())
         raise UserError(
@@ -63,6 +70,12 @@ def load_prompts(config: DatasetConfig, num_samples: int, seed: int) -> PromptSe
     if not config.multi_turn:
         chosen = [_first_turn(prompt) for prompt in chosen]
     return PromptSet(config.name, tuple(chosen), digest.hexdigest(), dict(skipped))
+
+
+def _prompt(row: Row, category: str) -> Prompt:
+    if row.bad is not None:
+        raise UserError(row.bad)
+    return replace(read_prompt(row.fields, row.number, category), where=row.where)
 
 
 def _sources(config: DatasetConfig) -> list[Path]:
@@ -82,16 +95,13 @@ def _sources(config: DatasetConfig) -> list[Path]:
 
 def _with_unique_ids(prompts: Sequence[Prompt]) -> list[Prompt]:
     """Rows on disk are paired by prompt id, so a repeated id gets its position behind it."""
-    seen = Counter(prompt.id for prompt in prompts)
-    unique = []
+    unique: dict[str, Prompt] = {}
     for position, prompt in enumerate(prompts, start=1):
         name = prompt.id
-        if seen[name] > 1:
-            while name in seen:
-                name += f"#{position}"
-            seen[name] = 1
-        unique.append(replace(prompt, id=name))
-    return unique
+        while name in unique:
+            name += f"#{position}"
+        unique[name] = replace(prompt, id=name)
+    return list(unique.values())
 
 
 def _of_categories(prompts: list[Prompt], categories: list[str] | None) -> list[Prompt]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -10,7 +10,8 @@ class Prompt:
     """One prompt of a set.
 
     `turns` are the user's messages in order; `system` precedes them when the file had one.
-    `reference` is the answer the file gave, one per turn, when it gave any.
+    `reference` is the answer the file gave, one per turn, when it gave any. `where` is the row's
+    file and line.
     """
 
     id: str
@@ -18,6 +19,10 @@ class Prompt:
     turns: tuple[str, ...]
     reference: tuple[str, ...] = ()
     system: str | None = None
+    where: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"prompt {self.id} ({self.where})" if self.where else f"prompt {self.id}"
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Conversation:
             It goes beyond the positions of target or drafter.
         """
         context = self.context()
-        self.session.check_room(self.prompt.id, len(context), gen_len)
+        self.session.check_room(self.prompt, len(context), gen_len)
         return Request(turn_key(self.prompt.id, self.turn), context, gen_len)
 
     def answered(self, text: str) -> None:

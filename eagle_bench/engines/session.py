@@ -13,6 +13,7 @@ import torch
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import Compile, plain
 from eagle_bench.data.chat import ChatFormat, chat_format, template_file
+from eagle_bench.data.prompt import Prompt
 from eagle_bench.drafters.build import BuiltDrafter, build_drafter, check_head
 from eagle_bench.errors import UserError
 from eagle_bench.machine.checkpoints import fingerprint, in_words, on_disk
@@ -71,14 +72,14 @@ class Session:
             rooms["draft model"] = self.drafter.max_positions
         return rooms
 
-    def check_room(self, prompt_id: str, tokens: int, gen_len: int) -> None:
-        """Raise `UserError` unless `tokens` of context and `gen_len` more fit."""
+    def check_room(self, prompt: Prompt, tokens: int, gen_len: int, has: str = "has") -> None:
+        """Raise `UserError` unless `tokens` of context, which it `has`, and `gen_len` more fit."""
         for role, room in self.rooms().items():
             if tokens + gen_len > room:
                 raise UserError(
-                    f"prompt {prompt_id} has {tokens} tokens, and gen_len={gen_len} more go beyond "
-                    f"the {role}'s {room} positions; lower gen_len, or leave such prompts out with "
-                    "dataset.skip_long=true."
+                    f"{prompt} {has} {tokens} tokens, and gen_len={gen_len} more go beyond the "
+                    f"{role}'s {room} positions; lower gen_len, or leave such prompts out "
+                    "with dataset.skip_long=true."
                 )
 
 

@@ -11,7 +11,7 @@ from eagle_bench.data.loader import load_prompts
 from eagle_bench.data.prompt import PromptSet
 from eagle_bench.drafters.build import check_combination
 from eagle_bench.engines.build import check_engine
-from eagle_bench.engines.fit import least_context
+from eagle_bench.engines.fit import fitting
 from eagle_bench.engines.heritage import other_target
 from eagle_bench.engines.session import Loader, Session
 from eagle_bench.errors import UserError
@@ -73,9 +73,8 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
     other = other_target(config)
     if other is not None:
         listener.say(other)
-    if config.dataset.skip_long:
-        with listener.phase(f"encoding {len(prompts.prompts)} prompts, to leave long ones out"):
-            prompts = _fitting(prompts, session, config.gen_len)
+    with listener.phase(f"encoding {len(prompts.prompts)} prompts"):
+        prompts = fitting(prompts, session, config)
     for reason, count in prompts.skipped.items():
         total = count + len(prompts.prompts)
         listener.say(f"{count} of {total} prompts left out: {reason}")
@@ -107,20 +106,6 @@ def _check_depth(config: RunConfig, session: Session) -> None:
                 f"decoding.{key}={config.decoding.levels} is more than the {role}'s {room} "
                 "positions; lower it."
             )
-
-
-def _fitting(prompts: PromptSet, session: Session, gen_len: int) -> PromptSet:
-    """The prompts whose turns leave room for `gen_len` tokens; the others are counted."""
-    room = min(session.rooms().values()) - gen_len
-    kept = tuple(prompt for prompt in prompts.prompts if least_context(session, prompt) <= room)
-    if not kept:
-        raise UserError(
-            f"None of the {len(prompts.prompts)} prompts leaves room for gen_len={gen_len} tokens "
-            f"within {room + gen_len} positions; lower gen_len."
-        )
-    long = len(prompts.prompts) - len(kept)
-    skipped = prompts.skipped | ({"longer than the positions": long} if long else {})
-    return replace(prompts, prompts=kept, skipped=skipped)
 
 
 def _provenance(session: Session, prompts: PromptSet) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import AUTO, plain
-from eagle_bench.engines.fit import check_rooms, rendered_sha256
+from eagle_bench.engines.fit import rendered_sha256
 from eagle_bench.engines.session import Loader
 from eagle_bench.engines.setup import Listener, Setup, chosen_prompts, inputs, prepare
 from eagle_bench.errors import RunFailure, UserError
@@ -102,9 +102,7 @@ def _work(
     diff = git_diff(Path(__file__))
     if diff is not None:
         store.write_diff(diff)
-    with watcher.phase(f"encoding {len(setup.prompts.prompts)} prompts"):
-        check_rooms(setup.session, setup.prompts.prompts, config.gen_len)
-        rendered = rendered_sha256(setup.session, setup.prompts.prompts)
+    rendered = rendered_sha256(setup.session, setup.prompts.prompts)
     if config.measure.preflight:
         ask_head(setup, watcher)
     benchmark = Benchmark(setup.config, setup.session, setup.prompts.prompts)

@@ -114,6 +114,7 @@ def test_a_batch_is_capped_at_the_prompts_and_a_draft_fits_the_positions(
     listener: Any = SimpleNamespace(say=lambda line: None, phase=nullcontext)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(setup, "_provenance", lambda *_: {})
+        patch.setattr(setup, "fitting", lambda prompts, session, config: prompts)
         prepared = partial(setup.prepare, config, PromptSet("p", some, "", {}), loader, listener)
         if depth > positions:
             refused(prepared, f"decoding.draft_len={depth}", str(positions))

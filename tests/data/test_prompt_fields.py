@@ -97,7 +97,7 @@ def test_id_and_category(row: dict[str, Any], id: str, category: str) -> None:
     ("row", "reason"),
     [
         ({"turns": [f"{PLACEHOLDER} FROM THE SOURCE USING SPECDEC_BENCH"]}, "placeholder"),
-        ({"messages": [{"role": "user", "content": PLACEHOLDER}]}, "placeholder"),
+        ({"messages": [{"role": "User", "content": PLACEHOLDER}]}, "placeholder"),
         (
             {"messages": [*TALK, {"role": "tool", "content": "20 C"}]},
             "a message of the role 'tool'",

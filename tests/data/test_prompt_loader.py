@@ -93,9 +93,10 @@ def test_ids_fall_back_to_the_line_and_repeats_become_unique(tmp_path: Path) -> 
     path = jsonl(
         tmp_path, [{"id": "k", "text": "a"}, {"id": "m", "text": "b"}, {"id": "k", "text": "c"}]
     )
-    assert ids(load_prompts(config(path), 9, 0)) == ["k#1", "m", "k#3"]
+    assert ids(load_prompts(config(path), 9, 0)) == ["k", "m", "k#3"]
     path = jsonl(tmp_path, [{"id": name, "text": "a"} for name in ("a", "a", "a#2")])
-    assert ids(load_prompts(config(path), 9, 0)) == ["a#1", "a#2#2", "a#2"]
+    assert ids(load_prompts(config(path), 9, 0)) == ["a", "a#2", "a#2#3"]
+    assert ids(load_prompts(config(path), 2, 0)) == ["a", "a#2"]
 
 
 def test_first_turn_unless_multi_turn(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_bad_files(tmp_path: Path, content: str | bytes, sentence: str) -> None:
     path = tmp_path / "prompts.jsonl"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError, match=sentence) as caught:
-        load_prompts(config(path), 1, 0)
+        load_prompts(config(path), 9, 0)
     assert "\n" not in str(caught.value)
 
 
@@ -189,6 +190,7 @@ LINES = '{"prompt": "One é?"}\n{"prompt": "Two?"}\n'
         ("p.csv", "id,prompt\n1,One é?\n2,Two?\n"),
         ("p.csv.gz", gzip.compress("prompt\r\nOne é?\r\nTwo?\r\n".encode(), mtime=0)),
         ("p.tsv", "prompt\tcategory\nOne é?\ta\nTwo?\tb\n"),
+        ("p.csv", "id;prompt\n1;One é?\n;Two?\n"),
         ("p.txt", "One é?\n\nTwo?\n"),
         ("p.txt", LINES),
     ],
@@ -214,6 +216,12 @@ def test_one_object_over_several_lines_is_one_row(tmp_path: Path) -> None:
         ("p.csv", b'prompt\n"One"x\n', "p.csv, line 2: no valid table"),
         ("p.jsonl", b"prompt,id\nOne?,1\n", "line 1: no valid JSON .*tables are told by .csv"),
         ("p.jsonl", '{"prompt": "é"}'.encode("latin-1"), "line 1: not UTF-8 text; save the file"),
+        ("p.jsonl", LINES.encode("utf-16-le"), "p.jsonl is UTF-16 without its byte-order mark"),
+        ("p.jsonl", LINES.encode("utf-16-be"), "p.jsonl is UTF-16 without its byte-order mark"),
+        ("p.xlsx", b"PK\x03\x04...", "is a ZIP archive .*save the sheet as CSV"),
+        ("p.jsonl", b"version https://git-lfs.github.com/spec/v1\noid", "is a Git LFS pointer"),
+        ("p.jsonl", b"<!DOCTYPE html>\n<html>", "is a web page or XML; get the raw file"),
+        ("p.jsonl.zst", b"\x28\xb5\x2f\xfd...", "is compressed by zstd; unpack it, or use gzip"),
     ],
 )
 def test_shapes_that_are_refused(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
@@ -229,11 +237,29 @@ def test_rows_with_tools_are_left_out_and_counted(tmp_path: Path) -> None:
     assert found.skipped == {"a message of the role 'tool'": 1}
 
 
-def test_a_bad_line_behind_the_last_sample_still_stops(tmp_path: Path) -> None:
+def test_a_bad_line_behind_the_last_sample_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "prompts.jsonl"
-    path.write_text('{"text": "a"}\nnot json\n')
-    with pytest.raises(UserError, match="line 2"):
-        load_prompts(config(path), 1, 0)
+    path.write_text('{"text": "a", "category": "b"}\nnot json\n')
+    assert ids(load_prompts(config(path), 1, 0)) == ["1"]
+    for choice in ({"shuffle": True}, {"categories": ["b"]}):
+        with pytest.raises(UserError, match="line 2"):
+            load_prompts(config(path, **choice), 1, 0)
+
+
+def test_bad_rows_are_left_out_and_counted_where_asked(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.jsonl"
+    bad = ['{"text": "\\ud83d"}', "not json", "5", '{"foo": 1}', '{"text": ""}', '{"foo": 2}']
+    path.write_text("\n".join(['{"text": "a"}', *bad, '{"text": "b"}']))
+    found = load_prompts(config(path, skip_bad=True), 9, 0)
+    assert [(prompt.id, prompt.where) for prompt in found.prompts] == [
+        ("1", f"{path}, line 1"),
+        ("8", f"{path}, line 8"),
+    ]
+    assert sum(found.skipped.values()) == len(bad)
+    assert found.skipped["a bad row (a JSON int where an object belongs)"] == 1
+    path.write_text("\n".join(bad))
+    with pytest.raises(UserError, match=r"is empty \(1 skipped: a bad row \(half a surrogate"):
+        load_prompts(config(path, skip_bad=True), 9, 0)
 
 
 def test_line_separators_inside_a_text_do_not_end_a_line(tmp_path: Path) -> None:

@@ -52,7 +52,6 @@ def run_distribution(
     contexts = {each.id: Conversation(session, each).context() for each in setup.prompts.prompts}
     joints: dict[str, Joint] = {}
     for prompt_id, context in contexts.items():
-        session.check_room(prompt_id, len(context), config.tokens)
         joint = exact_joint(session.target, context, config.tokens, sampling, config.most_outputs)
         if joint is None:
             raise config.too_many_outputs(f"Prompt {prompt_id} has more than {config.most_outputs}")
