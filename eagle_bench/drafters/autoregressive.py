@@ -89,8 +89,8 @@ class AutoregressiveDrafter(ABC):
         batch, frontier = tokens.shape
         if self._level:
             self._own_state(self._states, parents)
-        lengths = upload(self.cache.lengths, self.device)[:, None]
-        positions = (lengths + self._level).expand(batch, frontier)
+        places = [[length + self._level] * frontier for length in self.cache.lengths]
+        positions = upload(places, self.device)
         sees_all = batch == 1 and visible.shape[-1] == self._level + 1
         mask = None if sees_all else attention_mask(self.cache.lengths, visible)
         self._states = self._run(tokens, None, positions, mask)

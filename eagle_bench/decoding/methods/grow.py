@@ -22,13 +22,14 @@ def grow(drafter: Drafter, depth: int, nodes: int, pick: Pick, stop: Stop | None
     arXiv 2406.16858, section 4). `stop` sees the frontier's scores `[batch, k]` after each
     level and may end the draft.
     """
+    if pick.k == 1:
+        return _grow_chain(drafter, depth, pick, stop)
     k = pick.k
     proposals = drafter.first(pick)
     device = proposals.tokens.device
     batch = proposals.tokens.shape[0]
     tokens, scores = [proposals.tokens[:, 0]], [proposals.log_probs[:, 0]]
     parents = [torch.zeros(batch, k, dtype=torch.int64, device=device)]
-    drawn = [proposals]
     own = torch.eye(k, dtype=torch.bool, device=device).expand(batch, k, k)
     frontier, score, visible = tokens[0], scores[0], own
     chosen = torch.zeros(batch, k, dtype=torch.int64, device=device)
@@ -36,7 +37,6 @@ def grow(drafter: Drafter, depth: int, nodes: int, pick: Pick, stop: Stop | None
     levels = 1
     while levels < depth and not (stop is not None and stop(score)):
         proposals = drafter.extend(frontier, chosen, visible, pick)
-        drawn.append(proposals)
         born = sum(level.shape[1] for level in tokens)
         tokens.append(proposals.tokens.flatten(1))
         scores.append((score[..., None] + proposals.log_probs).flatten(1))
@@ -48,10 +48,25 @@ def grow(drafter: Drafter, depth: int, nodes: int, pick: Pick, stop: Stop | None
         frontier = tokens[-1].gather(1, best)
         index = chosen[..., None].expand(-1, -1, visible.shape[-1])
         visible = torch.cat((visible.gather(1, index), own), dim=-1)
-    everything = torch.cat(tokens, dim=1)
-    if k == 1:
-        return chain_draft(everything, _origins(drawn))
-    return _keep_best(everything, torch.cat(scores, 1), torch.cat(parents, 1), nodes, levels)
+    everything = torch.cat(tokens, dim=1), torch.cat(scores, 1), torch.cat(parents, 1)
+    return _keep_best(*everything, nodes, levels)
+
+
+def _grow_chain(drafter: Drafter, depth: int, pick: Pick, stop: Stop | None) -> Draft:
+    """The same with one node a level, which has no frontier to choose."""
+    levels = [drafter.first(pick)]
+    batch, device = len(levels[0].tokens), levels[0].tokens.device
+    parents = torch.zeros(batch, 1, dtype=torch.int64, device=device)
+    visible = torch.ones(batch, 1, depth, dtype=torch.bool, device=device)
+    while len(levels) < depth and not (stop is not None and stop(_score(levels))):
+        tokens = levels[-1].tokens[:, 0]
+        levels.append(drafter.extend(tokens, parents, visible[..., : len(levels)], pick))
+    return chain_draft(torch.cat([level.tokens[:, 0] for level in levels], 1), _origins(levels))
+
+
+def _score(levels: list[Proposals]) -> Tensor:
+    """Log-probability `[batch, 1]` of a chain's path."""
+    return torch.cat([level.log_probs[:, 0] for level in levels], 1).sum(1, keepdim=True)
 
 
 def _keep_best(tokens: Tensor, scores: Tensor, parents: Tensor, nodes: int, depth: int) -> Draft:
@@ -67,7 +82,7 @@ def _keep_best(tokens: Tensor, scores: Tensor, parents: Tensor, nodes: int, dept
     return tree_draft(tokens.gather(1, kept), new, depth)
 
 
-def _origins(drawn: list[Proposals]) -> Tensor | None:
+def _origins(levels: list[Proposals]) -> Tensor | None:
     """The distributions `[batch, n, vocab]` that a chain's tokens were drawn from."""
-    q = [proposals.q for proposals in drawn if proposals.q is not None]
+    q = [proposals.q for proposals in levels if proposals.q is not None]
     return torch.cat(q, dim=1) if q else None
