@@ -13,7 +13,7 @@ import yaml
 from eagle_bench.errors import UserError
 from eagle_bench.records.job import RESULT_FILE, Job, UnreadableResult, read_job
 from eagle_bench.records.jsonl import read_records
-from eagle_bench.records.plan import PLAN, waiting_jobs
+from eagle_bench.records.plan import PLAN, planned_jobs
 from eagle_bench.records.rowfiles import GENERATIONS
 
 HYDRA = ".hydra"
@@ -47,15 +47,17 @@ def find_jobs(folders: Sequence[Path | str]) -> Found:
     """
     jobs: list[Job] = []
     skipped: list[str] = []
-    for folder in _job_folders([Path(folder) for folder in folders]):
+    found = list(_job_folders([Path(folder) for folder in folders]))
+    begun = {folder.resolve() for folder in found}
+    for folder in found:
         if (folder / RESULT_FILE).exists():
             try:
                 jobs.append(read_job(folder))
             except UnreadableResult as error:
                 skipped.append(str(error))
         elif (folder / PLAN).exists():
-            waiting, faults = waiting_jobs(folder)
-            jobs += waiting
+            planned, faults = planned_jobs(folder)
+            jobs += [job for job in planned if job.folder.resolve() not in begun]
             skipped += faults
         else:
             jobs.append(_missing(folder))

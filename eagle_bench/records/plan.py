@@ -20,8 +20,8 @@ def write_plan(sweep: Path, jobs: Mapping[str, Mapping[str, Any]]) -> None:
     write_text(sweep / PLAN, json.dumps(scrub(jobs), indent=1))
 
 
-def waiting_jobs(sweep: Path) -> tuple[list[Job], list[str]]:
-    """The planned jobs of a sweep that have no folder yet.
+def planned_jobs(sweep: Path) -> tuple[list[Job], list[str]]:
+    """The planned jobs of a sweep, as they stand while nothing of them is found on disk.
 
     Returns
     -------
@@ -35,7 +35,5 @@ def waiting_jobs(sweep: Path) -> tuple[list[Job], list[str]]:
     except (OSError, ValueError, RecursionError) as error:
         return [], [f"{path} is corrupt or half-written: {error}"]
     return [
-        Job(sweep / name, "missing", "it has not started", config)
-        for name, config in jobs.items()
-        if not (sweep / name).exists()
+        Job(sweep / name, "missing", "it has not started", config) for name, config in jobs.items()
     ], []

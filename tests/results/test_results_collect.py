@@ -75,6 +75,13 @@ def test_faults_are_rows_or_named_and_never_fatal(length_sweep, config):
         assert any(f"{folder}/result.json" in line and word in line for line in skipped)
 
 
+def test_a_job_killed_before_its_config_was_written_is_not_forgotten(length_sweep, config):
+    write_plan(length_sweep, {"begun": config(gen_len=700)})
+    (length_sweep / "begun" / ".hydra").mkdir(parents=True)
+    frame = collect([length_sweep])
+    assert frame.loc[frame["gen_len"] == 700, "status"].item() == "missing"
+
+
 def test_a_corrupt_plan_is_named(length_sweep):
     (length_sweep / "plan.json").write_text("{")
     frame = collect([length_sweep])
