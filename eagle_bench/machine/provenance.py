@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -81,6 +82,17 @@ def capture(torch_device: str) -> dict[str, Any]:
         "cuda": torch.version.cuda,
         "clocks": {"before": clocks(torch_device), "after": None},
     }
+
+
+def measured_elsewhere(then: Mapping[str, Any]) -> str:
+    """In what a run with the provenance `then` had other software or machine; empty: in none."""
+    was = {**then.get("versions", {}), "host": then.get("host")}
+    now = {"eagle_bench": _version("eagle_bench"), "torch": _version("torch")}
+    now["host"] = platform.node()
+    other = [
+        f"{name} {was.get(name)}, not {here}" for name, here in now.items() if was.get(name) != here
+    ]
+    return "; ".join(other)
 
 
 def clocks(torch_device: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from eagle_bench.figures import guards
 from eagle_bench.figures.machine_guards import room_at_start
 from eagle_bench.figures.repeats import decide
 from eagle_bench.figures.summary import summarise
-from eagle_bench.machine.provenance import clocks, git_diff
+from eagle_bench.machine.provenance import clocks, git_diff, measured_elsewhere
 from eagle_bench.measure.benchmark import Benchmark, Block
 from eagle_bench.measure.conformance import conformance
 from eagle_bench.measure.cost.costs import cost_card, measure_costs
@@ -69,6 +69,8 @@ def run_job(config: RunConfig, folder: Path, loader: Loader, watcher: Watcher) -
                 f"{folder} holds the complete result of this config: nothing to measure "
                 "(resume=false measures anew)."
             )
+            if other := measured_elsewhere(done.provenance):
+                watcher.say(f"it was measured with {other}.")
             return replace(done, found=True)
         provenance: dict[str, Any] = {}
         try:

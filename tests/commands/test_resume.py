@@ -38,6 +38,13 @@ def test_a_finished_job_is_skipped_and_resume_false_starts_over(tmp_path: Path) 
     assert run(tmp_path, *quick) == 0
     assert "nothing to measure" in told(tmp_path)
     assert rows(single(tmp_path))["started_s"].equals(before["started_s"])
+    assert "it was measured with" not in told(tmp_path)
+    file = single(tmp_path) / "result.json"
+    result = json.loads(file.read_text())
+    result["provenance"]["versions"]["torch"] = "1.0"
+    file.write_text(json.dumps(result))
+    assert run(tmp_path, *quick) == 0
+    assert "it was measured with torch 1.0, not " in told(tmp_path)
     assert run(tmp_path, *quick, "resume=false") == 0
     folders = sorted((tmp_path / "runs").iterdir())
     assert len(folders) == 2
