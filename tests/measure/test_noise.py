@@ -5,17 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.noise.simulate import (
-    Always,
-    AlwaysOnBaseline,
-    Bursts,
-    BurstsOnBaseline,
-    Neighbour,
-    Outcome,
-    Scenario,
-    outcomes,
-    truth,
-)
+from experiments.noise.simulate import Outcome, Scenario, outcomes, truth
+from experiments.noise.stalls import Always, AlwaysOnBaseline, Bursts, BurstsOnBaseline, Neighbour
 
 RUNS = 8
 
