@@ -20,15 +20,22 @@ def check_family(settings: Any, *, key: str, path: str) -> None:
     Raises
     ------
     UserError
-        It is no causal language model, its cache is no keys and values alone, it attends in chunks
-        or by ALiBi, or it takes no positions.
+        It is no causal language model, or not of one decoder; its cache is no keys and values
+        alone, it attends in chunks or by ALiBi, or it takes no positions.
     """
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-    text, kind = settings.get_text_config(), _class(settings)
-    layers = {type(layer) for layer in DynamicCache(config=settings).layers}
+    kind = _class(settings)
     name = kind.__name__ if kind else (settings.architectures or [settings.model_type])[0]
+    try:
+        text = settings.get_text_config()
+        layers = {type(layer) for layer in DynamicCache(config=settings).layers}
+    except (AttributeError, ValueError) as error:
+        raise UserError(
+            f"{key}={path} is a {name}, whose config is not that of one decoder; use a text model "
+            "that AutoModelForCausalLM loads."
+        ) from error
     remote = "AutoModelForCausalLM" in (getattr(settings, "auto_map", None) or {})
     if kind is None and not remote:
         sees = getattr(settings, "vision_config", None) is not None

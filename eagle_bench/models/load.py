@@ -24,6 +24,7 @@ from eagle_bench.models.gguf import (
     source,
 )
 from eagle_bench.models.lean_target import FAMILIES, LeanTarget, fits
+from eagle_bench.models.pieces import check_pieces, difference, sample
 from eagle_bench.models.read import read
 from eagle_bench.models.target import (
     EAGLE3_LAYERS,
@@ -33,14 +34,6 @@ from eagle_bench.models.target import (
     default_aux_layers,
 )
 from eagle_bench.models.transformers_target import TransformersTarget, decoder_layers
-
-LOGIT_TOLERANCE, COARSE_TOLERANCE = 2e-3, 0.05
-PROBE = """The river Seine flows through Paris; 17 + 25 = 42.
-
-def add(first, second):
-    return first + second
-"""
-"""A text of several kinds, to compare forwards on."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -184,6 +177,7 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
     if config.implementation is Implementation.transformers or spread or not fits(model):
         if lean_wanted:
             raise UserError(f"model.implementation=lean does not fit {path}; use auto.")
+        check_pieces(generic, key=key, path=path)
         return generic
     lean = LeanTarget(model, tokenizer, spec)
     if config.packing is Packing.auto:
@@ -192,19 +186,12 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
 
 
 def _checked(lean: LeanTarget, generic: TransformersTarget, required: bool) -> Target:
-    """The lean forward if its logits equal transformers' on a text, else the generic.
-
-    In float32 everywhere; in a coarser dtype at half of the positions, as there single ones (the
-    first, control tokens) differ between any two correct forwards by as much as the logits.
-    """
+    """The lean forward if its logits equal transformers' on a text, else the generic."""
     spec = generic.spec
-    ids = generic.tokenizer(PROBE)["input_ids"][: spec.max_positions] or [0]
-    tokens = torch.tensor([ids], device=spec.device) % spec.vocab_size
-    expected, actual = (read(target, tokens).logits.float() for target in (generic, lean))
-    apart = (actual - expected).abs().amax(-1) / expected.abs().max()
-    exact = spec.dtype is torch.float32
-    worst = float(apart.max() if exact else apart.median())
-    if worst <= (LOGIT_TOLERANCE if exact else COARSE_TOLERANCE):
+    tokens = sample(generic)
+    expected, actual = (read(target, tokens).logits for target in (generic, lean))
+    worst = difference(actual, expected, spec)
+    if worst is None:
         generic.set_aux_layers(())
         return lean
     found = (

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eagle_bench.errors import UserError
 from eagle_bench.models.cache import KVCache, attention_state
 from eagle_bench.models.mask import within_window
 from eagle_bench.models.strides import with_own_strides
@@ -20,10 +21,21 @@ from eagle_bench.models.target import Step, TargetSpec
 
 
 def decoder_layers(model: Any) -> nn.ModuleList:
-    """The list of decoder layers of a transformers causal LM, whatever its name."""
+    """The list of decoder layers of a transformers causal LM, whatever its name.
+
+    Raises
+    ------
+    UserError
+        Its layers are no one list.
+    """
     count = model.config.get_text_config().num_hidden_layers
-    lists = (each for each in model.get_decoder().modules() if isinstance(each, nn.ModuleList))
-    return next(each for each in lists if len(each) == count)
+    for each in model.get_decoder().modules():
+        if isinstance(each, nn.ModuleList) and len(each) == count:
+            return each
+    raise UserError(
+        f"{type(model).__name__} holds its {count} layers in no one list; use a family that "
+        "docs/targets.md names."
+    )
 
 
 def _own_strides(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -27,6 +27,7 @@ from eagle_bench.drafters.random import RandomDrafter
 from eagle_bench.errors import UserError
 from eagle_bench.models.family import attention_of, positions_of
 from eagle_bench.models.load import load_target
+from eagle_bench.models.pieces import check_pieces
 from eagle_bench.models.read import read
 from eagle_bench.models.sampling import Sampling
 from eagle_bench.models.transformers_target import TransformersTarget, decoder_layers
@@ -159,6 +160,7 @@ def test_features_are_the_boundaries_between_layers(family: str) -> None:
     (transformers.Llama4TextConfig(num_hidden_layers=4), "attends in chunks"),
     (transformers.Qwen2_5_VLConfig(), "is a qwen2_5_vl, a vision-language model"),
     (transformers.T5Config(), "no decoder alone"),
+    (transformers.BltConfig(), "not that of one decoder"),
     (transformers.BloomConfig(), "reads no position ids"),
     (transformers.FalconConfig(alibi=True), "reads no position ids"),
 ])  # fmt: skip
@@ -169,6 +171,49 @@ def test_what_cannot_be_run_is_refused_by_its_config(
     config.save_pretrained(tmp_path)
     with pytest.raises(UserError, match=reason):
         load_target(ModelConfig(name="local", path=str(tmp_path)), DType.float32, CPU)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_says_the_same_in_pieces(family: str) -> None:
+    check_pieces(reading(tiny(family)), key="model.path", path="here")
+
+
+@pytest.mark.parametrize("kind", ["Electra", "BigBird", "Bert"])
+def test_an_encoder_is_refused_and_the_same_as_a_decoder_is_not(kind: str) -> None:
+    """`AutoModelForCausalLM` loads both; the encoder looks ahead of the token that it predicts."""
+    sizes = {**SIZES, "embedding_size": 32, "pad_token_id": 0, "attention_type": "original_full"}
+    for decodes in (False, True):
+        config = getattr(transformers, f"{kind}Config")(**sizes, is_decoder=decodes)
+        config._attn_implementation = attention_of(config, Attention.sdpa)[0].value
+        torch.manual_seed(5)
+        target = reading(transformers.AutoModelForCausalLM.from_config(config).eval())
+        if decodes:
+            check_pieces(target, key="model.path", path="here")
+        else:
+            with pytest.raises(UserError, match=r"model\.path=here is a .* looks ahead"):
+                check_pieces(target, key="model.path", path="here")
+
+
+def test_a_forward_that_fails_is_told_in_a_sentence() -> None:
+    """XLM takes no mask with branches."""
+    config = transformers.XLMConfig(**SIZES | {"pad_token_id": 0, "causal": True})
+    target = reading(transformers.AutoModelForCausalLM.from_config(config).eval())
+    with pytest.raises(UserError, match="XLMWithLMHeadModel, whose forward does not take"):
+        check_pieces(target, key="model.path", path="here")
+
+
+def test_layers_in_no_one_list_are_told() -> None:
+    model = tiny("Llama")
+    model.model.layers = model.model.layers[:3]
+    with pytest.raises(UserError, match="LlamaForCausalLM holds its 7 layers in no one list"):
+        decoder_layers(model)
+
+
+def reading(model: Any) -> TransformersTarget:
+    """A target whose tokenizer makes some tokens of a text."""
+    target = generic_target(model)
+    target.tokenizer = lambda text: {"input_ids": [3 + each % 43 for each in text.encode()]}
+    return target
 
 
 @pytest.mark.parametrize("family", ["Gemma 2", "gpt-oss"])
