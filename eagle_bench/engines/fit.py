@@ -57,10 +57,12 @@ def most_context(session: Session, prompt: Prompt, gen_len: int) -> int:
     tokens = _encode(session, prompt, all_turns(prompt))
     last, rows = max(tokens, default=0), session.target.spec.vocab_size
     if last >= rows:
+        tokenizer = session.chat.tokenizer
         raise UserError(
-            f"{prompt}: the token {last} "
-            f"({session.chat.tokenizer.convert_ids_to_tokens(last)}) has no row in the target's "
-            f"embedding, which ends at {rows - 1}; give the tokenizer of the model's training."
+            f"{prompt}: the token {last} ({tokenizer.convert_ids_to_tokens(last)}) has no row in "
+            f"the target's embedding: the tokenizer has ids up to "
+            f"{max(tokenizer.get_vocab().values())}, the embedding {rows} rows; give the tokenizer "
+            "of the model's training."
         )
     return len(tokens) + (len(prompt.turns) - 1) * gen_len
 

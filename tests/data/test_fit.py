@@ -41,8 +41,11 @@ def test_the_most_context_has_every_turn_and_the_longest_answers() -> None:
 
 
 def test_a_token_beyond_the_embedding_is_named_with_its_prompt() -> None:
-    last = max(tokenizer()("Hi")["input_ids"])
-    sentence = rf"prompt p \(p.jsonl, line 3\): the token {last} .* ends at {last - 1}"
+    last, most = max(tokenizer()("Hi")["input_ids"]), max(tokenizer().get_vocab().values())
+    sentence = (
+        rf"prompt p \(p.jsonl, line 3\): the token {last} .* the tokenizer has ids up to {most}, "
+        f"the embedding {last} rows"
+    )
     with pytest.raises(UserError, match=sentence):
         most_context(session(last), Prompt("p", "c", ("Hi",), where="p.jsonl, line 3"), 4)
 

@@ -1,19 +1,23 @@
 """The same weights in every layout draft the same tokens and are accepted to the same length."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from head_at_work import CHAIN, TREE, speak
-from head_maker import load_head
+from head_maker import VOCAB, load_head, tiny
 
 from eagle_bench import assets
 from eagle_bench.config.decoding import DecodingConfig
 from eagle_bench.config.drafter import Eagle3Config
 from eagle_bench.config.values import Attention
+from eagle_bench.decoding.build import plain_greedy
 from eagle_bench.drafters.heads.export import ARCHITECTURES, save_head
+from eagle_bench.errors import UserError
 from eagle_bench.models.target import Target
 from eagle_bench.records.generation import Request
+from tests.models.tiny_models import lean_target, tiny_model
 
 LAYOUTS = sorted(set(ARCHITECTURES) - {"eagle1", "safeailab"})
 
@@ -72,3 +76,14 @@ def test_every_attention_decodes_alike(
     decoding, said = expected
     drafter = Eagle3Config(name="embedded", attention=attention)
     assert speak(target, requests, decoding, drafter) == said
+
+
+def test_a_target_of_two_layers_serves_a_head_that_is_told_its_layers(tmp_path: Path) -> None:
+    target = lean_target(tiny_model(num_hidden_layers=2, vocab_size=VOCAB))
+    request = Request("p", [3, 5, 7, 11], 12)
+    drafter = Eagle3Config(name="eagle3", path=tiny().write(tmp_path / "head"))
+    with pytest.raises(UserError, match="drafter.aux_layers"):
+        speak(target, [request], CHAIN, drafter)
+    [(tokens, _)] = speak(target, [request], CHAIN, replace(drafter, aux_layers=[0, 1, 2]))
+    [alone] = plain_greedy(target).generate([request])
+    assert tokens == alone.tokens
