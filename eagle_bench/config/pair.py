@@ -7,8 +7,9 @@ at temperature > 0 distributed as the target says? It imports no torch.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -51,6 +52,7 @@ class PairConfig:
     num_samples: int = 8
     seed: int = 0
     chat_template: str = "auto"
+    chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
     dtype: DType = DType.auto
     device: str = "auto"
     threads: int | None = None

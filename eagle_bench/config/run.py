@@ -59,6 +59,7 @@ class RunConfig:
     top_k: int = 0
     stop: Stop = Stop.eos
     chat_template: str = "auto"
+    chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
     dtype: DType = DType.auto
     compile: Compile = Compile.off
     device: str = "auto"
@@ -94,6 +95,7 @@ RESULT_IRRELEVANT = ("tracker", "output", "output_dir", "resume", "strict", "nam
 """Settings that do not change what is measured, so they are no part of a job's identity."""
 
 LATER: dict[str, Any] = {
+    "chat_template_kwargs": {},
     "compile": "off",
     "dataset.skip_bad": False,
     "drafter.reading": "auto",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ MARKER = re.compile(r"<[|｜][^<>{}]+?[|｜]>|<(?:start|end)_of_turn>|\[/?INST\]
 """The control tokens of a template's source."""
 CHANNEL = "<|channel|>"
 """In such a template (gpt-oss) an answer has several parts, each with an end of its own."""
+THINKING = ("enable_thinking", "thinking")
+OURS = ("messages", "add_generation_prompt")
+"""What of a template's variables no setting may set."""
 HELLO = [{"role": "user", "content": "Hello"}]
 ANSWER = "Yes, of course"
 
@@ -70,8 +74,8 @@ class ChatFormat:
         What the user asked for: `auto`, `none`, a template's name, or a file.
     template : str or None
         Jinja source; None takes the texts as they are, joined by newlines.
-    enable_thinking : bool or None
-        Given to the template; None leaves the template's default.
+    arguments : mapping
+        Given to the template beside the messages.
     foreign_markers : tuple[str, ...]
         Control tokens of a named template that this tokenizer would split into pieces: a
         sign that the template belongs to another family of models.
@@ -80,7 +84,7 @@ class ChatFormat:
     tokenizer: PreTrainedTokenizerBase
     name: str
     template: str | None
-    enable_thinking: bool | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     foreign_markers: tuple[str, ...] = ()
     _encoded: dict[tuple[tuple[str, str], ...], list[int]] = field(default_factory=dict, repr=False)
 
@@ -119,16 +123,13 @@ class ChatFormat:
         """`history` as text, with `to_answer` the generation prompt at its end."""
         if self.template is None:
             return "\n".join(message["content"] for message in history)
-        thinking: dict[str, Any] = {}
-        if self.enable_thinking is not None:
-            thinking = {"enable_thinking": self.enable_thinking, "thinking": self.enable_thinking}
         try:
             text = self.tokenizer.apply_chat_template(
                 history,
                 chat_template=self.template,
                 tokenize=False,
                 add_generation_prompt=to_answer,
-                **thinking,
+                **self.arguments,
             )
         except (jinja2.TemplateError, TypeError) as error:
             line = getattr(error, "lineno", None)
@@ -196,7 +197,10 @@ class ChatFormat:
 
 
 def chat_format(
-    tokenizer: PreTrainedTokenizerBase, chat_template: str, enable_thinking: bool | None
+    tokenizer: PreTrainedTokenizerBase,
+    chat_template: str,
+    enable_thinking: bool | None = None,
+    kwargs: Mapping[str, Any] | None = None,
 ) -> ChatFormat:
     """The format that `chat_template` asks for, tried on one message.
 
@@ -207,6 +211,8 @@ def chat_format(
         the path of a Jinja file.
     enable_thinking : bool or None
         For templates that can switch the model's thinking on and off.
+    kwargs : mapping
+        Whatever else the template reads (a reasoning effort, a date, tools), by its name there.
     """
     template = _source(tokenizer, chat_template)
     if enable_thinking is not None and "thinking" not in (template or ""):
@@ -214,6 +220,15 @@ def chat_format(
             f"dataset.enable_thinking={str(enable_thinking).lower()} has no effect with "
             f"chat_template={chat_template}, which knows no thinking; leave it null."
         )
+    arguments = {} if enable_thinking is None else dict.fromkeys(THINKING, enable_thinking)
+    arguments |= kwargs or {}
+    for name in kwargs or {}:
+        if name in OURS or name not in re.findall(r"\w+", template or ""):
+            why = "is set by the loop" if name in OURS else "does not occur there"
+            raise UserError(
+                f"chat_template_kwargs.{name} has no effect with chat_template={chat_template}: "
+                f"{name} {why}; leave it out."
+            )
     foreign: tuple[str, ...] = ()
     if template is not None and chat_template != "auto":
         vocabulary = tokenizer.get_vocab()
@@ -224,7 +239,7 @@ def chat_format(
             chat_template,
             ", ".join(foreign),
         )
-    result = ChatFormat(tokenizer, chat_template, template, enable_thinking, foreign)
+    result = ChatFormat(tokenizer, chat_template, template, arguments, foreign)
     result.render(HELLO)
     return result
 

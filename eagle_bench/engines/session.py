@@ -133,7 +133,12 @@ class Loader:
                 )
 
         drafter = self._keep("drafter", drafter_key, drafter_anew)
-        chat = chat_format(target.tokenizer, config.chat_template, config.dataset.enable_thinking)
+        chat = chat_format(
+            target.tokenizer,
+            config.chat_template,
+            config.dataset.enable_thinking,
+            config.chat_template_kwargs,
+        )
         target.spec = replace(target.spec, turn_end=chat.turn_end())
         with phase("hashing the checkpoints") if self.loads > loads else nullcontext():
             checkpoints = self.fingerprints(config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.config.decoding import DECODINGS
@@ -35,9 +36,14 @@ def register(primary: str | None = None) -> None:
             store(group="training", name=f"{name}_schema", node=training)
     if primary == "train":
         return
-    store(name="run_schema", node=RunConfig)
-    store(name="proxy_schema", node=ProxyConfig)
-    store(name="distribution_schema", node=DistributionConfig)
+    for name, kind in (
+        ("run_schema", RunConfig),
+        ("proxy_schema", ProxyConfig),
+        ("distribution_schema", DistributionConfig),
+    ):
+        node = OmegaConf.structured(kind)
+        OmegaConf.set_struct(node.chat_template_kwargs, False)
+        store(name=name, node=node)
     store(group="model", name="schema", node=ModelConfig)
     store(group="dataset", name="schema", node=DatasetConfig)
     store(group="tracker", name="schema", node=TrackerConfig)

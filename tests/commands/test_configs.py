@@ -151,6 +151,13 @@ def test_an_upgrade_orphans_no_folder(asked: tuple[str, ...], hashed: str) -> No
     assert config_hash(plain(settings("config", *asked)[0])) == hashed
 
 
+@pytest.mark.parametrize("primary", ["config", "proxy", "distribution"])
+@pytest.mark.parametrize("typed", ["={effort: low}", ".effort=low"])
+def test_a_templates_variables_need_no_plus(primary: str, typed: str) -> None:
+    asked = settings(primary, f"chat_template_kwargs{typed}")[0]
+    assert asked.chat_template_kwargs == {"effort": "low"}
+
+
 def test_a_later_setting_counts_off_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LATER, "measure.later", None)
     before = {"gen_len": 8, "measure": {"costs": False}}

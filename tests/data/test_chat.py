@@ -168,6 +168,29 @@ def test_thinking_without_effect_is_refused(name: str) -> None:
         chat_format(tokenizer(), name, False)
 
 
+def test_a_templates_own_variables_are_set() -> None:
+    own = tokenizer(
+        "{% if tools %}{{ tools[0].name }}:{% endif %}{{ date }}{{ messages[0].content }}"
+    )
+    kwargs = {"date": "1 May", "tools": [{"name": "sum"}]}
+    assert chat_format(own, "auto", kwargs=kwargs).render(TALK[:1]) == "sum:1 MayHi"
+    assert chat_format(own, "auto").render(TALK[:1]) == "Hi"
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "why"),
+    [
+        ("dates", "auto", "dates does not occur there"),
+        ("date", "none", "date does not occur there"),
+        ("messages", "auto", "messages is set by the loop"),
+    ],
+)
+def test_a_variable_without_effect_is_refused(name: str, template: str, why: str) -> None:
+    own = tokenizer("{{ date }}{{ messages[0].content }}")
+    with pytest.raises(UserError, match=f"chat_template_kwargs.{name} has no effect .*: {why}"):
+        chat_format(own, template, kwargs={name: "1 May"})
+
+
 def test_auto_is_the_tokenizers_own() -> None:
     own = (
         "{% for m in messages %}{{ bos_token if loop.first }}{{ m.role }}:{{ m.content }};"

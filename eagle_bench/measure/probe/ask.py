@@ -22,7 +22,7 @@ SOUND = ("fits", ADOPTED)
 
 def questions(target: Target) -> list[list[int]]:
     """The prompts that every head of `target` is asked about, as its tokens."""
-    chat = chat_format(target.tokenizer, "auto" if target.tokenizer.chat_template else "none", None)
+    chat = chat_format(target.tokenizer, "auto" if target.tokenizer.chat_template else "none")
     prompts = load_prompts(DatasetConfig(name="embedded"), PROMPTS, 0).prompts
     return [chat.encode(opening(prompt)) for prompt in prompts]
 
