@@ -7,6 +7,7 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
+from eagle_bench.figures.acceptance import round_table
 from eagle_bench.figures.disturbance import disturbed
 from eagle_bench.figures.machine_guards import (
     Guard,
@@ -67,6 +68,9 @@ def inspect_all(
         guards.append(mixed_machines(provenance, provenance["sessions"]))
     if provenance.get("preflight"):
         guards.append(misread_head(provenance["preflight"]))
+    own_positions = (provenance.get("drafter") or {}).get("positions")
+    if own_positions is not None:
+        guards.append(beyond_head(rows, own_positions))
     if summary.get("engine_gap"):
         guards.append(other_counts(summary["engine_gap"]))
     for arm, figures in summary["arms"].items():
@@ -201,6 +205,24 @@ def misread_head(preflight: Mapping[str, Any]) -> Guard:
     """The head is read as it was trained, as far as its pre-flight can tell."""
     sound = preflight["verdict"] in ("fits", "adopted", "not asked")
     return Guard("preflight", sound, f"{preflight['sentence']}")
+
+
+def beyond_head(rows: Sequence[GenerationRow], positions: int) -> Guard:
+    """A head beyond the context that it was made for drafts worse the further it goes."""
+    table = round_table(rows)  # The baseline's rows have no rounds.
+    beyond = table["context_len"] > positions
+    if not beyond.any():
+        return Guard("beyond_head", True, f"Every context is within the head's {positions}.")
+    there, within = (
+        f"tau {1 + some['accepted'].mean():.2f}" if len(some) else "no round"
+        for some in (table[beyond], table[~beyond])
+    )
+    return Guard(
+        "beyond_head",
+        False,
+        f"{beyond.sum()} of {len(table)} rounds ran in a context beyond the head's own {positions} "
+        f"positions: {there} there, {within} before.",
+    )
 
 
 def other_counts(gap: Mapping[str, Any]) -> Guard:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eagle_bench.figures.guards import check, unique_bigram_share
+from eagle_bench.figures.guards import beyond_head, check, unique_bigram_share
 from eagle_bench.figures.lossless import compare, grade_divergences
 from eagle_bench.figures.summary import summarise
 from eagle_bench.records.rows import GenerationRow
@@ -161,6 +161,19 @@ def test_noisy_neighbour(rows):
     assert violated(rows, machine("load", "busy_cores", value=0.9)) == {"busy_machine"}
     gpu = machine("gpu", value={"compute_processes": 3})
     assert violated(rows, gpu) == {"busy_machine"}
+
+
+def test_a_context_beyond_the_heads_positions(rows):
+    """The prompts' first rounds have a context of `first` tokens; tau falls behind them."""
+    first = min(row.prompt_tokens for row in rows) + 1
+    longest = max(row.prompt_tokens + row.new_tokens for row in rows)
+    for positions, faults in ((longest, set()), (first, {"beyond_head"}), (None, set())):
+        assert violated(rows, CLEAN | {"drafter": {"positions": positions}}) == faults
+    guard = beyond_head([row for row in rows if row.prompt_id == "0"], first)
+    assert guard.detail == (
+        f"8 of 9 rounds ran in a context beyond the head's own {first} positions: tau 4.12 there, "
+        "tau 5.00 before."
+    )
 
 
 def test_an_engine_that_counts_otherwise(rows):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ import psutil
 import pytest
 import torch
 
+from eagle_bench import assets
 from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.config.decoding import ChainConfig
 from eagle_bench.config.drafter import Eagle3Config
@@ -317,3 +320,14 @@ def test_a_head_read_at_the_wrong_layers(tmp_path: Path) -> None:
     found = summary(tmp_path, drafter=wrong, num_samples=2, measure={"preflight": True})
     assert "preflight" in violated(found)
     assert found["lossless"]["exact_share"] == 1.0
+
+
+def test_a_context_beyond_the_head(tmp_path: Path) -> None:
+    """The head's config counts fewer positions than two of the prompts and their outputs take."""
+    small = shutil.copytree(assets.EAGLE3, tmp_path / "head") / "config.json"
+    small.write_text(small.read_text().replace("2048", "64"))
+    head = Eagle3Config("eagle3", path=str(small.parent))
+    found = summary(tmp_path / "out", drafter=head)
+    [detail] = [each["detail"] for each in found["guards"] if each["name"] == "beyond_head"]
+    assert re.match(r"\d+ of \d+ rounds .* own 64 positions: tau \d\S* there, (tau|no)", detail)
+    assert "beyond_head" not in violated(summary(tmp_path / "whole"))

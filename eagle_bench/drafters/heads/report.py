@@ -42,6 +42,8 @@ class LoadReport:
         The weight files that were read.
     parameters : int
         Numbers in the head's own tensors (vocabulary map and the target's parts not counted).
+    positions : int or None
+        Context that the head was made for, where `config.json` says it.
     coverage : float
         Share of the target's vocabulary that the head can propose.
     aux_layers : list of int or None
@@ -67,6 +69,7 @@ class LoadReport:
     dtype: str
     parameters: int
     shapes: dict[str, int]
+    positions: int | None
     attention: str
     coverage: float
     aux_layers: list[int] | None
@@ -108,6 +111,7 @@ def report_on(
         parameters=sum(p.numel() for p in head.parameters()),
         shapes={name: getattr(config, name) for name in SHAPES}
         | ({"latent_dim": config.mla.latent_dim} if config.mla else {}),
+        positions=checkpoint.sizes.get("max_position_embeddings"),
         attention="MLA" if config.mla else "GQA",
         coverage=config.draft_vocab_size / config.vocab_size,
         aux_layers=list(layers) if layers is not None else None,

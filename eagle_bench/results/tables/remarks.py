@@ -19,6 +19,7 @@ ADVICE = {
     "busy_machine": "end the other work and repeat with resume=false",
     "narrow_affinity": "set threads to the cores that are allowed",
     "throttled": "let the machine cool and repeat with resume=false",
+    "beyond_head": "shorter prompts or outputs, or a head made for such contexts",
     "mixed_machines": "repeat on one machine with resume=false",
 }
 """What mends a violated guard, by its name."""
