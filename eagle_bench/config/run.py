@@ -97,6 +97,7 @@ RESULT_IRRELEVANT = ("tracker", "output", "output_dir", "resume", "strict", "nam
 LATER: dict[str, Any] = {
     "chat_template_kwargs": {},
     "compile": "off",
+    "dataset.prompt_tokens": None,
     "dataset.skip_bad": False,
     "drafter.reading": "auto",
     "engine": {"name": "own"},

@@ -36,13 +36,15 @@ def load_prompts(config: DatasetConfig, num_samples: int, seed: int) -> PromptSe
     PromptSet
         `sha256` is that of the file (of all files in order, for a hub dataset in shards);
         `skipped` counts the rows left out by reason, before any filter. Rows behind the last
-        prompt are not read, but for a shuffle or categories.
+        prompt are not read, but for a shuffle, categories or `prompt_tokens`.
     """
     digest = hashlib.sha256()
     prompts: list[Prompt] = []
     skipped: Counter[str] = Counter()
     sources = _sources(config)
-    enough = math.inf if config.shuffle or config.categories is not None else num_samples
+    joined = config.prompt_tokens is not None
+    reads_all = config.shuffle or joined or config.categories is not None
+    enough = math.inf if reads_all else num_samples
     for path in sources:
         content = read_bytes(path)
         digest.update(content)
@@ -66,10 +68,12 @@ def load_prompts(config: DatasetConfig, num_samples: int, seed: int) -> PromptSe
     chosen = _of_categories(_with_unique_ids(prompts), config.categories)
     if config.shuffle:
         chosen = [chosen[i] for i in np.random.default_rng(seed).permutation(len(chosen))]
-    chosen = chosen[:num_samples]
     if not config.multi_turn:
         chosen = [_first_turn(prompt) for prompt in chosen]
-    return PromptSet(config.name, tuple(chosen), digest.hexdigest(), dict(skipped))
+    prompts, behind = chosen[:num_samples], chosen[num_samples:] if joined else []
+    return PromptSet(
+        config.name, tuple(prompts), digest.hexdigest(), dict(skipped), behind=tuple(behind)
+    )
 
 
 def _prompt(row: Row, category: str) -> Prompt:

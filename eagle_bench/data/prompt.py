@@ -27,9 +27,13 @@ class Prompt:
 
 @dataclass(frozen=True)
 class PromptSet:
-    """Prompts with what a reader of the results must know of their origin."""
+    """Prompts with what a reader of the results must know of their origin.
+
+    `behind` are the file's prompts behind the last one, where these are joined to a length.
+    """
 
     name: str
     prompts: tuple[Prompt, ...]
     sha256: str
     skipped: dict[str, int]
+    behind: tuple[Prompt, ...] = ()

@@ -13,6 +13,7 @@ from eagle_bench.drafters.build import check_combination
 from eagle_bench.engines.build import check_engine
 from eagle_bench.engines.fit import fitting
 from eagle_bench.engines.heritage import other_target
+from eagle_bench.engines.lengths import to_length
 from eagle_bench.engines.session import Loader, Session
 from eagle_bench.errors import UserError
 from eagle_bench.machine.provenance import capture
@@ -74,6 +75,8 @@ def prepare(config: RunConfig, prompts: PromptSet, loader: Loader, listener: Lis
     if other is not None:
         listener.say(other)
     with listener.phase(f"encoding {len(prompts.prompts)} prompts"):
+        if config.dataset.prompt_tokens is not None:
+            prompts = to_length(prompts, session.chat, config.dataset.prompt_tokens)
         prompts = fitting(prompts, session, config)
     for reason, count in prompts.skipped.items():
         total = count + len(prompts.prompts)
