@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     gates = [parse_gate(expression, FIGURES) for expression in arguments.fail_if]
     compared = compare(arguments.a, arguments.b)
+    if not gates:
+        compared.checked()
     failures = [sentence for one in compared.comparisons for sentence in _failures(one, gates)]
     if gates:
         failures += [f"not compared: {gap}" for gap in compared.gaps]

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from eagle_bench.errors import UserError, in_a_sentence
 from eagle_bench.records.find import find_jobs
-from eagle_bench.records.job import RESULT_FILE, Job
+from eagle_bench.records.job import Job
+from eagle_bench.results.flatten import flatten
+from eagle_bench.results.swept import value_text
 from eagle_bench.results.tables.render import print_table
 from eagle_bench.results.tables.table import NONE, Row, Table
 
@@ -20,13 +22,13 @@ HEADINGS = ("date", "model", "drafter", "method", "gen_len", "speedup", "status"
 
 @dataclass(frozen=True)
 class Entry:
-    """One job on the disk; `speedup` is null where it has none."""
+    """One job on the disk; null what a damaged or unfinished one does not tell."""
 
     date: str
-    model: str
-    drafter: str
-    method: str
-    gen_len: int
+    model: str | None
+    drafter: str | None
+    method: str | None
+    gen_len: int | None
     speedup: float | None
     status: str
     size_bytes: int
@@ -49,17 +51,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _entry(job: Job) -> Entry:
-    written = datetime.fromtimestamp((job.folder / RESULT_FILE).stat().st_mtime)
-    config = job.config
+    settings = flatten(job.config)
+    files = [file.stat() for file in job.folder.rglob("*") if file.is_file()]
+    written = datetime.fromtimestamp(max((each.st_mtime for each in files), default=0.0))
     return Entry(
-        date=written.isoformat(sep=" ", timespec="minutes"),
-        model=config["model"]["name"],
-        drafter=config["drafter"]["name"],
-        method=config["decoding"]["name"],
-        gen_len=config["gen_len"],
-        speedup=job.speedup["pooled"] if job.complete else None,
+        date=written.isoformat(sep=" ", timespec="minutes") if files else "",
+        model=settings.get("model.name"),
+        drafter=settings.get("drafter.name"),
+        method=settings.get("decoding.name"),
+        gen_len=settings.get("gen_len"),
+        speedup=job.speedup.get("pooled"),
         status=job.status,
-        size_bytes=sum(file.stat().st_size for file in job.folder.rglob("*") if file.is_file()),
+        size_bytes=sum(each.st_size for each in files),
         folder=str(job.folder),
     )
 
@@ -68,11 +71,8 @@ def _table(entries: Sequence[Entry], folder: Path, skipped: Sequence[str]) -> Ta
     rows = tuple(
         Row(
             (
-                entry.date,
-                entry.model,
-                entry.drafter,
-                entry.method,
-                str(entry.gen_len),
+                entry.date or NONE,
+                *map(value_text, (entry.model, entry.drafter, entry.method, entry.gen_len)),
                 NONE if entry.speedup is None else f"{entry.speedup:.2f}x",
                 entry.status,
                 f"{entry.size_bytes / 1e6:.1f} MB",

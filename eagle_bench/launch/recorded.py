@@ -44,9 +44,10 @@ def recorded_config(settings: Mapping[str, Any]) -> RunConfig:
         for group, kinds in GROUPS.items():
             node[group] = OmegaConf.structured(_kind(settings[group], kinds))
         config = OmegaConf.to_object(OmegaConf.merge(node, dict(settings)))
-    except (OmegaConfBaseException, KeyError, StopIteration) as error:
+    except (OmegaConfBaseException, KeyError, TypeError, StopIteration) as error:
+        lines = str(error).splitlines() or ["they fit none of its choices"]
         raise UserError(
-            f"The recorded settings are not of this version of eagle_bench: {error}"
+            f"The recorded settings are not of this version of eagle_bench: {lines[0]}."
         ) from error
     assert isinstance(config, RunConfig)
     return config

@@ -97,6 +97,18 @@ class Compared:
     comparisons: list[Comparison]
     gaps: list[str]
 
+    def checked(self) -> Compared:
+        """Itself.
+
+        Raises
+        ------
+        UserError
+            Not one job could be compared.
+        """
+        if not self.comparisons:
+            raise UserError(f"There is nothing to compare: {'; '.join(self.gaps)}.")
+        return self
+
 
 def compare(a: Path | str, b: Path | str) -> Compared:
     """Compare two runs, or the jobs of two sweeps that have the same swept settings.
@@ -104,26 +116,26 @@ def compare(a: Path | str, b: Path | str) -> Compared:
     Raises
     ------
     UserError
-        A side has no complete job, or the two have no job or no prompt in common.
+        A side has no results, or the two have no job in common.
     """
     a, b = Path(a), Path(b)
     found_a, found_b = find_jobs([a]), find_jobs([b])
     matched, alone = _matched((a, found_a), (b, found_b))
-    comparisons = [_compare_jobs(name, *jobs) for name, *jobs in matched]
-    return Compared(comparisons, [*found_a.gaps, *found_b.gaps, *alone])
+    compared = Compared([], [*found_a.gaps, *found_b.gaps, *alone])
+    for name, job_a, job_b in matched:
+        try:
+            compared.comparisons.append(_compare_jobs(name, job_a, job_b))
+        except UserError as error:
+            compared.gaps.append(str(error).rstrip("."))
+    return compared
 
 
 def _matched(*found: tuple[Path, Found]) -> tuple[list[tuple[str, Job, Job]], list[str]]:
     """The pairs of complete jobs, and a sentence per complete job that has no counterpart."""
     a, b = (folder for folder, _ in found)
-    sides = []
-    for folder, each in found:
-        jobs = [job for job in each.jobs if job.complete]
-        if not jobs:
-            raise UserError(
-                f"There is no complete result under {folder} to compare: {'; '.join(each.gaps)}."
-            )
-        sides.append(jobs)
+    sides = [[job for job in each.jobs if job.complete] for _, each in found]
+    if not all(sides):
+        return [], []
     if len(sides[0]) == len(sides[1]) == 1:
         return [("", sides[0][0], sides[1][0])], []
     keys = list(dict.fromkeys(key for jobs in sides for key in swept_keys(jobs)))

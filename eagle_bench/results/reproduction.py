@@ -62,7 +62,7 @@ def reproduction(record: Job, repeated: Job) -> Reproduction:
         for job in (record, repeated)
     )
     shared = then.keys() & now.keys()
-    [comparison] = compare(record.folder, repeated.folder).comparisons
+    [comparison] = compare(record.folder, repeated.folder).checked().comparisons
     return Reproduction(
         pairs=len(shared),
         equal=sum(then[key] == now[key] for key in shared),

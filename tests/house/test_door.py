@@ -77,6 +77,10 @@ def test_list_shows_what_is_on_the_disk(tmp_path: Path, capsys: pytest.CaptureFi
     assert entry["speedup"] == job.speedup["pooled"]
     assert entry["status"] == "complete"
     assert entry["size_bytes"] > 1000
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "generations.jsonl").touch()
     assert main([str(tmp_path)]) == 0
-    assert "complete" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "complete" in shown
+    assert "missing" in shown
     assert main([str(tmp_path / "nothing")]) == 2
