@@ -1,7 +1,8 @@
-"""import-linter fails on an import that runs up, for every line of the layers."""
+"""import-linter fails on every import that runs up, of every room on every line of the layers."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -57,14 +58,20 @@ def test_the_rooms_of_today_are_all_named() -> None:
     assert there - {"__init__"} == {name for layer in LAYERS for name in layer}
 
 
-def test_an_import_that_runs_up_fails_on_every_floor(skeleton: Path) -> None:
+def test_every_import_that_runs_up_or_sideways_fails(skeleton: Path) -> None:
     assert lint(skeleton.parent).returncode == 0
-    for upper, lower in zip(LAYERS[:-1], LAYERS[1:], strict=True):
-        plant(skeleton, lower[0], f"import eagle_bench.{upper[0]}")
-        found = lint(skeleton.parent)
-        assert found.returncode == 1, (upper, lower)
-        assert "Every import goes down BROKEN" in found.stdout
-        plant(skeleton, lower[0], "")
+    above: list[str] = []
+    forbidden: set[str] = set()
+    for layer in LAYERS:
+        for room in layer:
+            barred = [*above, *(other for other in layer if other != room)]
+            plant(skeleton, room, "\n".join(f"import eagle_bench.{name}" for name in barred))
+            forbidden |= {f"eagle_bench.{room} -> eagle_bench.{name}" for name in barred}
+        above += layer
+    found = lint(skeleton.parent)
+    assert found.returncode == 1
+    assert "Every import goes down BROKEN" in found.stdout
+    assert forbidden == set(re.findall(r"eagle_bench\.\w+ -> eagle_bench\.\w+", found.stdout))
 
 
 @pytest.mark.parametrize(
