@@ -42,10 +42,10 @@ def build_baseline(
     return Decoder(target, NoDrafter(), nothing, sampling, ignore_eos=ignore_eos, phases=phases)
 
 
-def plain_greedy(target: Target) -> Decoder:
+def plain_greedy(target: Target, name: str = BASELINE) -> Decoder:
     """The target alone, greedy, to EOS: for checks that need a text of the target's own."""
     sampling = Sampling()
-    nothing = Tree(BASELINE, 0, 1, 0, Proposing(Proposal.greedy, sampling))
+    nothing = Tree(name, 0, 1, 0, Proposing(Proposal.greedy, sampling))
     return Decoder(target, NoDrafter(), nothing, sampling)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from eagle_bench import assets
 from eagle_bench.config.dataset import DatasetConfig
@@ -22,7 +23,7 @@ from eagle_bench.inspect import inspect, parse
 from eagle_bench.measure.probe.ask import questions
 from eagle_bench.measure.probe.preflight import Preflight, preflight
 from eagle_bench.models.load import load_target
-from eagle_bench.models.target import Target
+from eagle_bench.models.target import Step, Target
 
 WEIGHTS = "model.safetensors"
 
@@ -144,6 +145,43 @@ def test_a_head_that_knows_nothing(target: Target, prompts: list[list[int]]) -> 
     found = preflight(head, target, prompts)
     assert found.verdict == "chance"
     assert "set drafter" not in found.sentence
+
+
+def test_a_head_whose_logits_are_no_numbers_ends_it(
+    target: Target, prompts: list[list[int]]
+) -> None:
+    head = load_eagle_head(Eagle3Config(name="embedded"), target).head
+    assert head.lm_head is not None
+    head.lm_head.weight.data[3, 5] = torch.inf
+    said = (
+        r"head's logits are not finite in the pre-flight \(dtype=float32\), first on its prompt 0"
+    )
+    with pytest.raises(UserError, match=said):
+        preflight(head, target, prompts)
+
+
+def test_a_target_whose_logits_are_no_numbers_ends_it(
+    target: Target, prompts: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a prompt, or later in what the target makes of it."""
+    head = load_eagle_head(Eagle3Config(name="embedded"), target).head
+    forward = target.forward
+    behind = len(prompts[0]) + 1
+
+    def broken(tokens: Tensor, *given: Any, **options: Any) -> Step:
+        step = forward(tokens, *given, **options)
+        return step._replace(
+            logits=step.logits * torch.nan if tokens.shape[1] >= behind else step.logits
+        )
+
+    monkeypatch.setattr(target, "forward", broken)
+    for place, of in ((len(prompts[0]), len(prompts[0])), (behind, behind + 47)):
+        behind = place
+        said = (
+            rf"arm pre-flight \(dtype=float32\), first behind token {place} of {of} of the prompt 0"
+        )
+        with pytest.raises(UserError, match=said):
+            preflight(head, target, prompts[:1])
 
 
 def test_inspect_says_what_the_preflight_found(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from eagle_bench.decoding.build import plain_greedy
+from eagle_bench.models.finite import check_finite
 from eagle_bench.models.read import read
 from eagle_bench.models.target import Target
 from eagle_bench.records.generation import Request
 
+NAME = "pre-flight"
 DRAFT_STEPS = 3
 TOKENS_EACH = 48
 WINDOW = 512
@@ -53,7 +55,13 @@ class Continuation:
 def continued(
     target: Target, prompts: Sequence[list[int]], layers: Sequence[int]
 ) -> list[Continuation]:
-    """The target's greedy continuations of the prompts that leave room for one."""
+    """The target's greedy continuations of the prompts that leave room for one.
+
+    Raises
+    ------
+    UserError
+        The target's logits are not finite somewhere in them.
+    """
     room = target.spec.max_positions
     requests = [
         Request(str(index), prompt, min(TOKENS_EACH, room - len(prompt)))
@@ -64,7 +72,7 @@ def continued(
         return []
     said = {
         each.request.key: each.tokens
-        for each in plain_greedy(target).generate(requests, len(requests))
+        for each in plain_greedy(target, NAME).generate(requests, len(requests))
     }
     before = target.spec.aux_layers
     target.set_aux_layers(tuple(layers))
@@ -73,6 +81,7 @@ def continued(
         tokens = torch.tensor([[*request.tokens, *said[request.key]]], device=target.spec.device)
         step = read(target, tokens, features=True)
         assert step.features is not None
+        check_finite(step.logits, target, tokens[0].tolist(), NAME, request.key)
         cut = max(tokens.shape[1] - WINDOW, 0)
         parts = step.features[:, cut:].chunk(len(layers), dim=-1)
         found.append(

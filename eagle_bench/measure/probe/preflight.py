@@ -21,6 +21,7 @@ from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.reading import HeadReading
 from eagle_bench.drafters.heads.ttt import ttt_hidden, use_ttt_attention
+from eagle_bench.errors import UserError
 from eagle_bench.measure.probe.continuation import (
     DRAFT_STEPS,
     Continuation,
@@ -137,6 +138,11 @@ def preflight(
     """Judge `head` on `target`'s own continuation of `prompts`.
 
     With `adopt`, a better reading that the folder and the settings allow is to be taken.
+
+    Raises
+    ------
+    UserError
+        The target's logits are not finite, or the head's are not as it is configured.
     """
     here = as_read(head.config, target.spec.num_layers)
     others = readings(here, target.spec.num_layers)
@@ -147,6 +153,7 @@ def preflight(
         return Preflight(NOT_ASKED, sentence, 0.0, 0.0, [], 0.0, 0, [])
     choices, of_prompt = all_choices(texts), all_prompts(texts)
     detected = best_said = _judge(head, target, texts, here)
+    _check_finite(detected, of_prompt, target)
     best = here
     tried: list[Tried] = []
     fixes: list[Reading] = []
@@ -211,6 +218,18 @@ def _judge(
     return Judgement(chosen, ids[logits.argmax(-1)])
 
 
+def _check_finite(said: Judgement, of_prompt: Tensor, target: Target) -> None:
+    """Such a head drafts its first token over and over; a run would measure that, losslessly."""
+    broken = said.log_probs.isnan()
+    if broken.any():
+        dtype = str(target.spec.dtype).removeprefix("torch.")
+        raise UserError(
+            f"The head's logits are not finite in the pre-flight (dtype={dtype}), first on its "
+            f"prompt {int(of_prompt[broken][0])}; use dtype=bfloat16 or float32, or mend the "
+            "head's weights."
+        )
+
+
 def _scores(said: Sequence[Judgement], choices: Tensor) -> Tensor:
     """What the readings are compared by: float `[readings, places]`.
 
@@ -220,7 +239,7 @@ def _scores(said: Sequence[Judgement], choices: Tensor) -> Tensor:
     """
     hits = torch.stack([each.ids == choices for each in said]).float()
     if hits.mean(1).max() > KNOWN_TEXT:
-        return torch.stack([each.log_probs for each in said])
+        return torch.stack([each.log_probs for each in said]).nan_to_num(nan=FLOOR)
     return hits
 
 
