@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 from omegaconf import MISSING
 
 from eagle_bench.config import training as t
+from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.values import at_least, check_place, within
 from eagle_bench.errors import UserError
 
@@ -80,6 +81,17 @@ class TrainingConfig:
         if abs(total - 1.0) > 1e-6:
             raise UserError(f"training.phases: the shares add up to {total}, they must make 1.")
 
+    def found(self) -> Self:
+        """The same with names of what ships or is installed as folders."""
+        return self
+
+    def reads(self) -> tuple[str, str] | None:
+        """Setting and folder of the target that must fit, one of our own corpus."""
+        return None
+
+    def check(self, target: Any) -> None:
+        """Raise `UserError` where the transformers config of that target does not fit."""
+
 
 @dataclass
 class TargetTrainingConfig(TrainingConfig):
@@ -118,6 +130,16 @@ class TargetTrainingConfig(TrainingConfig):
                 "training.copy_circuit=false."
             )
         within("training.copy_share", self.copy_share, "[0, 1)")
+
+    def reads(self) -> tuple[str, str] | None:
+        return None if self.init is None else ("training.init", self.init)
+
+    def check(self, target: Any) -> None:
+        if target.num_hidden_layers > self.num_layers:
+            raise UserError(
+                f"training.init={self.init} has {target.num_hidden_layers} layers, more than "
+                f"training.num_layers={self.num_layers}; a target can only grow."
+            )
 
 
 @dataclass
@@ -158,6 +180,17 @@ class HeadTrainingConfig(TrainingConfig):
         if not all(0.0 < share <= 1.0 for share in self.snapshots):
             raise UserError(f"training.snapshots={self.snapshots} must be shares in (0, 1].")
 
+    def found(self) -> Self:
+        name = self.target or "embedded"
+        return replace(self, target=ModelConfig(name=name).checkpoint() or name)
+
+    def reads(self) -> tuple[str, str] | None:
+        return None if self.target is None else ("training.target", self.target)
+
+    def check(self, target: Any) -> None:
+        check_heads(target.hidden_size, self.num_heads, self.num_kv_heads)
+        check_positions(self.phases, target.max_position_embeddings)
+
 
 @dataclass
 class Eagle3TrainingConfig(HeadTrainingConfig):
@@ -188,6 +221,17 @@ class Eagle3TrainingConfig(HeadTrainingConfig):
         super().__post_init__()
         at_least("training.draft_vocab_size", self.draft_vocab_size, 1)
         at_least("training.answer_tokens", self.answer_tokens, 1)
+
+    def reads(self) -> tuple[str, str] | None:
+        return super().reads() if self.data is None else None
+
+    def check(self, target: Any) -> None:
+        if self.draft_vocab_size > target.vocab_size:
+            raise UserError(
+                f"training.draft_vocab_size={self.draft_vocab_size} is larger than the target's "
+                f"vocabulary of {target.vocab_size}."
+            )
+        super().check(target)
 
 
 @dataclass

@@ -23,7 +23,7 @@ from eagle_bench.figures.engine_gap import engine_gap
 from eagle_bench.figures.statistics import Sampling
 from eagle_bench.measure.probe.readings import as_read, readings
 from eagle_bench.records.counts import Counts
-from eagle_bench.records.generation import Generation, Request
+from eagle_bench.records.generation import BASELINE, Generation, Request
 from eagle_bench.records.rows import GenerationRow
 
 Asked = Sequence[tuple[Request, Counts]]
@@ -98,7 +98,7 @@ def _answers(
     config: RunConfig, session: Session, prompts: Sequence[Prompt], rows: Sequence[GenerationRow]
 ) -> Iterator[tuple[Request, GenerationRow]]:
     """Each request to the drafting server with its row, turn by turn."""
-    spoken = {row.key: row for row in rows if row.arm == config.decoding.name and not row.repeat}
+    spoken = {row.key: row for row in rows if row.arm != BASELINE and not row.repeat}
     for prompt in prompts:
         talk = Conversation(session, prompt)
         while not talk.over:

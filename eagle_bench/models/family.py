@@ -82,8 +82,8 @@ def positions_of(text: Any) -> int:
     return int(text.max_position_embeddings)
 
 
-def _class(settings: Any) -> Any:
-    """transformers' causal LM of `settings`; None where it is not transformers' own."""
+def _class(theirs: Any) -> Any:
+    """transformers' causal LM of its own settings; None where the model is foreign to it."""
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
-    return MODEL_FOR_CAUSAL_LM_MAPPING.get(type(settings), None)
+    return MODEL_FOR_CAUSAL_LM_MAPPING.get(type(theirs), None)

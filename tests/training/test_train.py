@@ -34,7 +34,7 @@ def trained(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes longer than a tiny training."""
-    monkeypatch.setattr("eagle_bench.training.curves.write_curves", lambda *given: None)
+    monkeypatch.setattr("eagle_bench.training.train.write_curves", lambda *given: None)
 
 
 def test_target_loads_as_an_ordinary_folder(target_folder: Path) -> None:
