@@ -26,8 +26,10 @@ from eagle_bench.engines.session import Loader
 from eagle_bench.errors import UserError
 from eagle_bench.measure.job import run_job
 from eagle_bench.measure.probe.ask import questions
+from eagle_bench.measure.probe.continuation import all_choices
+from eagle_bench.measure.probe.judgement import Judgement
 from eagle_bench.measure.probe.preflight import preflight
-from eagle_bench.measure.probe.readings import as_read, readings
+from eagle_bench.measure.probe.readings import Reading, as_read, readings
 from eagle_bench.models.load import load_target
 from eagle_bench.models.target import Target
 from eagle_bench.records.job import Job
@@ -182,6 +184,36 @@ def test_what_the_user_or_the_folder_states_is_told_only(
     told = replace(RIGHT, norm_output=True) if ours else replace(RIGHT, path=str(wrong))
     found = preflight(load_eagle_head(told, target).head, target, prompts)
     assert (found.verdict, found.adopted) == ("misread", None)
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.39, "misread"), (0.22, "adopted")])
+def test_nothing_is_taken_where_a_forbidden_reading_does_as_well(
+    share: float,
+    verdict: str,
+    target: Target,
+    prompts: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The user's override stands in the way of the right reading, which another one resembles."""
+    shares = {"the detected settings": 0.2, "norm_before_residual=true": 0.4}
+    shares["norm_output=false"] = share
+
+    def hits(head: Any, target: Target, texts: Any, reading: Reading) -> Judgement:
+        choices = all_choices(texts)
+        draw = torch.rand(len(choices), generator=torch.Generator().manual_seed(0))
+        hit = draw < shares.get(reading.name, 0.05)
+        return Judgement(torch.zeros(len(choices)), torch.where(hit, choices, choices + 1))
+
+    monkeypatch.setattr("eagle_bench.measure.probe.preflight.judge", hits)
+    head = load_eagle_head(replace(RIGHT, norm_output=True), target).head
+    found = preflight(head, target, prompts)
+    assert (found.verdict, found.adopted is None) == (verdict, verdict == "misread")
+    assert found.sentence.endswith(
+        "and hardly less under norm_output=false, which the folder or a setting speaks against, so "
+        "nothing is taken: set drafter.norm_before_residual=true or drafter.norm_output=false."
+        if verdict == "misread"
+        else "which is taken; drafter.reading=as_configured leaves it."
+    )
 
 
 def test_a_window_that_is_off_is_tried(target: Target, tmp_path: Path) -> None:
