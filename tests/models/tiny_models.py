@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import transformers
 
 from eagle_bench.models.lean_target import LeanTarget
 from eagle_bench.models.load import spec_of
+from eagle_bench.models.target import Target
 from eagle_bench.models.transformers_target import TransformersTarget
 
 CPU = torch.device("cpu")
@@ -59,3 +62,18 @@ def lean_target(model: Any, eos_ids: frozenset[int] = frozenset()) -> LeanTarget
     tokenizer = generic.tokenizer
     spec = spec_of(model, tokenizer, "tiny", torch.float32, CPU)
     return LeanTarget(model, tokenizer, replace(spec, eos_ids=eos_ids))
+
+
+def packed_target(model: Any) -> LeanTarget:
+    target = lean_target(model)
+    with patch("eagle_bench.models.lean_target.rows_that_pay", return_value=1):
+        target.pack()
+    return target
+
+
+TARGETS: dict[str, Callable[[Any], Target]] = {
+    "generic": generic_target,
+    "lean": lean_target,
+    "packed": packed_target,
+}
+"""Every kind of target; `test_target_contract.py` asks each of them the same."""
