@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
 from eagle_bench import assets
 from eagle_bench.config.values import Attention, HeadKind, ReadAs, at_least
+from eagle_bench.errors import UserError
 
 
 @dataclass
@@ -156,6 +158,33 @@ class RandomConfig(DrafterConfig):
     seed: int = 0
 
 
+@dataclass
+class PythonConfig(DrafterConfig):
+    """A class `source`, as `package.module:Class`, made as `Class(target, **settings)`.
+
+    It does what `eagle_bench.drafters.drafter.Drafter` says. Its module is part of what a result
+    rests on.
+    """
+
+    source: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    branches: bool = True  # type: ignore[misc]
+    greedy_only: bool = False  # type: ignore[misc]
+
+    def checkpoints(self) -> dict[str, str]:
+        module = self.source.partition(":")[0]
+        try:
+            found = find_spec(module)
+        except (ImportError, ValueError):
+            found = None
+        if found is None or found.origin is None:
+            raise UserError(
+                f"drafter.source={self.source}: Python finds no module {module!r}; "
+                "drafter.source=PACKAGE.MODULE:CLASS names one that is installed or on PYTHONPATH."
+            )
+        return {"drafter code": found.origin}
+
+
 DRAFTERS: dict[str, type[DrafterConfig]] = {
     "eagle3": Eagle3Config,
     "p_eagle": PEagleConfig,
@@ -164,6 +193,7 @@ DRAFTERS: dict[str, type[DrafterConfig]] = {
     "draft_model": DraftModelConfig,
     "oracle": OracleConfig,
     "random": RandomConfig,
+    "python": PythonConfig,
 }
 
 HEADS: dict[HeadKind, type[Eagle3Config]] = {

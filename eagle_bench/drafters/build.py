@@ -17,6 +17,7 @@ from eagle_bench.config.drafter import (
     Eagle3Config,
     OracleConfig,
     PromptLookupConfig,
+    PythonConfig,
     RandomConfig,
 )
 from eagle_bench.config.model import ModelConfig
@@ -135,6 +136,10 @@ def build_drafter(
             from eagle_bench.drafters.random import RandomDrafter
 
             return BuiltDrafter(RandomDrafter(target.spec.vocab_size, config.seed, device))
+        case PythonConfig():
+            from eagle_bench.drafters.python import named_drafter
+
+            return BuiltDrafter(named_drafter(config, target))
     raise AssertionError(f"no drafter is built from {type(config).__name__}")
 
 

@@ -50,6 +50,9 @@ def register(primary: str | None = None) -> None:
     for name, engine in ENGINES.items():
         store(group="engine", name=f"{name}_schema", node=engine)
     for name, drafter in DRAFTERS.items():
-        store(group="drafter", name=f"{name}_schema", node=drafter)
+        node = OmegaConf.structured(drafter)
+        if "settings" in node:
+            OmegaConf.set_struct(node.settings, False)
+        store(group="drafter", name=f"{name}_schema", node=node)
     for name, method in DECODINGS.items():
         store(group="decoding", name=f"{name}_schema", node=method)
