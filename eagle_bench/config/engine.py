@@ -82,7 +82,15 @@ class LlamaCppConfig(ServedConfig):
 
 @dataclass
 class VllmConfig(ServedConfig):
-    """vLLM's running servers."""
+    """vLLM: the user's running servers, or two that are started on the CPU.
+
+    Attributes
+    ----------
+    python : str or None
+        The Python of the environment that holds vLLM; None: ours.
+    """
+
+    python: str | None = None
 
 
 @dataclass

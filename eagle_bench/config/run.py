@@ -104,6 +104,7 @@ LATER: dict[str, Any] = {
     "engine.baseline_url": None,
     "engine.key_env": None,
     "engine.model": None,
+    "engine.python": None,
     "engine.timeout_s": 600.0,
     "engine.url": None,
     "measure.remeasure": 2,

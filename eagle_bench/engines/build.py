@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-from collections.abc import Callable
-from importlib.util import find_spec
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import torch
 
@@ -22,26 +21,42 @@ from eagle_bench.config.engine import (
 )
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import Proposal, Stop
+from eagle_bench.data.prompt import Prompt
 from eagle_bench.decoding.build import build_baseline, build_speculative
-from eagle_bench.drafters.heads import gguf as head_file
+from eagle_bench.engines import launch_llama_cpp, launch_vllm
 from eagle_bench.engines.http import Client
+from eagle_bench.engines.launch import Launch, context_of, start
 from eagle_bench.engines.llama_cpp import LlamaCpp
 from eagle_bench.engines.openai import OpenAI
 from eagle_bench.engines.served import Dialect, ServedArm
-from eagle_bench.engines.server import Server, free_port
 from eagle_bench.engines.session import Session
 from eagle_bench.engines.sglang import SGLang
+from eagle_bench.engines.shelf import Servers
 from eagle_bench.engines.vllm import Vllm
 from eagle_bench.errors import RunFailure, UserError
 from eagle_bench.models import gguf_writer as target_file
 from eagle_bench.records.generation import BASELINE, Arm
 
-SCRIPT = Path(__file__).with_name("llama_server.py")
-START_S = 120.0
+
+class Arms(NamedTuple):
+    """Both arms of one engine; `about` is what a result tells of it, plain JSON types."""
+
+    baseline: Arm
+    speculative: Arm
+    about: dict[str, Any]
 
 
-def build_arms(config: RunConfig, session: Session) -> tuple[Arm, Arm]:
+def build_arms(
+    config: RunConfig, session: Session, prompts: Sequence[Prompt], logs: Path | None = None
+) -> Arms:
     """The baseline and the speculative arm, of one engine.
+
+    Parameters
+    ----------
+    prompts : sequence of Prompt
+        What the arms will be given: servers that are started get room for them.
+    logs : Path or None
+        The folder for what such servers print; None where none is started.
 
     Raises
     ------
@@ -50,15 +65,40 @@ def build_arms(config: RunConfig, session: Session) -> tuple[Arm, Arm]:
     RunFailure
         Its server does not start.
     """
-    engine, target = config.engine, session.target
+    engine, target, head = config.engine, session.target, session.drafter.head
+    draft_len = config.decoding.levels
+    about: dict[str, Any] = {"name": engine.name}
     match engine:
         case ServedConfig() if engine.running is not None:
-            return _running_arms(config, engine, session)
+            session.shelf.clear()
+            clients = [_client(engine, url) for url in engine.running]
+            told = [{"url": client.url} for client in clients]
+            return _served_arms(config, engine, session, about, clients, told)
         case LlamaCppConfig():
-            return _llama_cpp_arms(config, session)
-    return build_baseline(config, target), build_speculative(
-        config, target, session.drafter.drafter
-    )
+            assert isinstance(target, target_file.Writable)
+            assert head is not None
+            launch_llama_cpp.check_pair(target, head)
+            about["package"] = launch_llama_cpp.installed_version()
+            ready_s = launch_llama_cpp.READY_S
+            write = partial(launch_llama_cpp.launches, target, head, draft_len)
+        case VllmConfig():
+            assert head is not None
+            launch_vllm.check_pair(config.model, head)
+            ready_s = launch_vllm.READY_S
+            write = partial(
+                launch_vllm.launches, engine, config.model, target.spec, head, draft_len
+            )
+        case _:
+            session.shelf.clear()
+            drafter = session.drafter.drafter
+            return Arms(
+                build_baseline(config, target), build_speculative(config, target, drafter), about
+            )
+    assert logs is not None
+    servers = _own_servers(config, session, prompts, logs, write, ready_s)
+    clients = [server.client for server in servers]
+    commands = [{"command": server.command} for server in servers]
+    return _served_arms(config, engine, session, about, clients, commands)
 
 
 def dialect_of(config: RunConfig, model: str = "") -> Dialect:
@@ -89,13 +129,18 @@ def check_engine(config: RunConfig) -> None:
         case ServedConfig() if engine.running is not None:
             _meet(config, engine)
         case LlamaCppConfig():
-            _check_llama_cpp(config)
+            launch_llama_cpp.check_installed()
+        case VllmConfig():
+            launch_vllm.check_installed(engine)
         case _:
             raise UserError(
                 f"{name} measures running servers: engine.url=http://HOST:PORT (with drafts) and "
                 "engine.baseline_url=http://HOST:PORT (without)."
             )
     refused = {
+        "is started on the CPU: device=cpu": (
+            engine.running is None and config.device not in ("auto", "cpu")
+        ),
         "needs an EAGLE head: drafter=eagle3 or embedded": not config.drafter.is_head,
         "drafts chains: decoding=chain": not isinstance(config.decoding, ChainConfig)
         or config.decoding.proposal is not Proposal.greedy,
@@ -112,14 +157,6 @@ def check_engine(config: RunConfig) -> None:
     for why, there in refused.items():
         if there:
             raise UserError(f"{name} {why}.")
-
-
-def _check_llama_cpp(config: RunConfig) -> None:
-    """What our own llama.cpp servers need."""
-    if not (find_spec("gguf") and find_spec("xllamacpp")):
-        raise UserError("engine=llama_cpp needs its package: pip install 'eagle_bench[llama-cpp]'.")
-    if config.device not in ("auto", "cpu"):
-        raise UserError("engine=llama_cpp runs on the CPU here: device=cpu.")
 
 
 def _client(engine: ServedConfig, url: str) -> Client:
@@ -164,21 +201,25 @@ def _served_model(engine: ServedConfig, client: Client) -> str:
     )
 
 
-def _running_arms(config: RunConfig, engine: ServedConfig, session: Session) -> tuple[Arm, Arm]:
-    """The user's servers."""
-    assert engine.running is not None
-    draft_lens = 0, config.decoding.levels
-    arms = []
-    for name, url, draft_len in zip(
-        (BASELINE, config.decoding.name), engine.running, draft_lens, strict=True
-    ):
-        client = _client(engine, url)
-        model = _served_model(engine, client) if dialect_of(config).serves_models else ""
-        arms.append(
-            ServedArm(name, client, dialect_of(config, model), draft_len, _encoder(session))
-        )
-    baseline, speculative = arms
-    return baseline, speculative
+def _served_arms(
+    config: RunConfig,
+    engine: ServedConfig,
+    session: Session,
+    about: dict[str, Any],
+    clients: Sequence[Client],
+    told: Sequence[dict[str, Any]],
+) -> Arms:
+    """Arms of two servers, without drafts and with them; `told` is what is known of each."""
+    names, draft_lens = (BASELINE, config.decoding.name), (0, config.decoding.levels)
+    arms, servers = [], []
+    for name, draft_len, client, known in zip(names, draft_lens, clients, told, strict=True):
+        serves = dialect_of(config).serves_models
+        model = _served_model(engine, client) if serves else ""
+        dialect = dialect_of(config, model)
+        arms.append(ServedArm(name, client, dialect, draft_len, _encoder(session)))
+        servers.append(known | dialect.read_about(client.get_json(dialect.about_path)))
+    without, drafting = arms
+    return Arms(without, drafting, about | {"servers": servers})
 
 
 def _encoder(session: Session) -> Callable[[str], list[int]]:
@@ -189,40 +230,22 @@ def _encoder(session: Session) -> Callable[[str], list[int]]:
     return encode
 
 
-def _llama_cpp_arms(config: RunConfig, session: Session) -> tuple[Arm, Arm]:
-    """Both servers on the exported pair; the files are gone once they have read them."""
-    target, head = session.target, session.drafter.head
-    assert isinstance(target, target_file.Writable)
-    assert isinstance(config.decoding, ChainConfig)
-    assert head is not None
-    if target.spec.dtype is not torch.float32:
-        raise UserError("engine=llama_cpp is given the weights in float32: dtype=float32.")
-    target_file.check_writable(target)
-    head_file.check_writable(head.config)
-    draft_len = config.decoding.draft_len
-    with TemporaryDirectory(prefix="eagle_bench-gguf-") as folder:
-        files = Path(folder) / "target.gguf", Path(folder) / "head.gguf"
-        target_file.write_target(target, files[0])
-        head_file.write_head(head, target, files[1])
-        servers = []
-        for head_path in (None, str(files[1])):
-            serving = {
-                "target": str(files[0]),
-                "head": head_path,
-                "draft_len": draft_len,
-                "port": (port := free_port()),
-                "context": target.spec.max_positions,
-                "threads": torch.get_num_threads(),
-            }
-            command = [sys.executable, str(SCRIPT), json.dumps(serving)]
-            servers.append(Server(command, port))
-        for server in servers:
-            server.wait("/health", START_S)
-    without, drafting = (
-        ServedArm(name, server.client, LlamaCpp(), length, _encoder(session), server)
-        for name, server, length in (
-            (BASELINE, servers[0], 0),
-            (config.decoding.name, servers[1], draft_len),
-        )
-    )
-    return without, drafting
+def _own_servers(
+    config: RunConfig,
+    session: Session,
+    prompts: Sequence[Prompt],
+    logs: Path,
+    write: Callable[[int, Path], tuple[Launch, Launch]],
+    ready_s: float,
+) -> Servers:
+    """Our two servers on what `write` puts into a folder, which is gone once they have read it."""
+    names = BASELINE, config.decoding.name
+    context = context_of(config, session, prompts)
+
+    def started() -> Servers:
+        with TemporaryDirectory(prefix="eagle_bench-") as folder:
+            files = [logs / f"server_{name}.log" for name in names]
+            return start(write(context, Path(folder)), files, ready_s)
+
+    fit = (session.target, session.drafter.head, config.engine, config.decoding, context)
+    return session.shelf.take((*fit, torch.get_num_threads()), started)

@@ -57,29 +57,37 @@ class Reply:
 class Counters:
     """A server's running totals; two readings around a request tell what it did.
 
-    `target_calls` counts calls of the target, its prefill among them; None where it has no such
-    counter.
+    `target_calls` counts calls of the target, its prefill among them. None is what it has no
+    counter of.
     """
 
     generated: int
     target_calls: int | None
-    rounds: int
-    drafted: int
-    accepted: int
+    rounds: int | None
+    drafted: int | None
+    accepted: int | None
     per_position: tuple[int, ...]
 
     def since(self, before: Counters) -> Counters:
         """What was counted after `before`; a position it did not know stood at 0."""
         known = before.per_position + (0,) * len(self.per_position)
-        calls, earlier = self.target_calls, before.target_calls
         return Counters(
             self.generated - before.generated,
-            None if calls is None or earlier is None else calls - earlier,
-            self.rounds - before.rounds,
-            self.drafted - before.drafted,
-            self.accepted - before.accepted,
+            _more(self.target_calls, before.target_calls),
+            _more(self.rounds, before.rounds),
+            _more(self.drafted, before.drafted),
+            _more(self.accepted, before.accepted),
             tuple(now - then for now, then in zip(self.per_position, known, strict=False)),
         )
+
+
+def _more(now: int | None, then: int | None) -> int | None:
+    return None if now is None or then is None else now - then
+
+
+def total(totals: dict[str, float], name: str) -> int | None:
+    """The total of `name`; None where the page has no such series."""
+    return int(totals[name]) if name in totals else None
 
 
 def read_series(text: str) -> dict[str, float]:

@@ -61,8 +61,6 @@ class ServedArm:
     ----------
     encode : callable
         Token ids of a text, for a server that sends no ids.
-    keeps : object
-        Lives as long as the arm: the server's process, where it is ours.
     """
 
     def __init__(
@@ -72,14 +70,12 @@ class ServedArm:
         dialect: Dialect,
         draft_len: int,
         encode: Callable[[str], list[int]],
-        keeps: object = None,
     ) -> None:
         self.name = name
         self.max_nodes = self.max_extended = draft_len
         self.client = client
         self.dialect = dialect
         self._encode = encode
-        self._keeps = keeps
 
     def generate(self, requests: Iterable[Request], batch_size: int = 1) -> Iterator[Generation]:
         """One after the other; the counters are read outside the timed regions.

@@ -15,6 +15,7 @@ from eagle_bench.config.values import Compile, plain
 from eagle_bench.data.chat import ChatFormat, chat_format, template_file
 from eagle_bench.data.prompt import Prompt
 from eagle_bench.drafters.build import BuiltDrafter, build_drafter, check_head
+from eagle_bench.engines.shelf import Shelf
 from eagle_bench.errors import UserError
 from eagle_bench.machine.checkpoints import fingerprint, in_words, on_disk
 from eagle_bench.models.load import load_target, resolve_device
@@ -38,12 +39,15 @@ class Session:
     ----------
     checkpoints : dict[str, str]
         SHA-256 of the checkpoints on this machine's disk, by role.
+    shelf : Shelf
+        The servers of the engine that runs it, where they are ours.
     """
 
     target: Target
     drafter: BuiltDrafter
     chat: ChatFormat
     checkpoints: dict[str, str]
+    shelf: Shelf = field(default_factory=Shelf)
 
     @property
     def remarks(self) -> list[str]:
@@ -91,10 +95,13 @@ class Loader:
     ----------
     loads, saved : int
         Checkpoints loaded, and loads that were not needed because the last job had them.
+    shelf : Shelf
+        The servers that the last job started.
     """
 
     loads: int = 0
     saved: int = 0
+    shelf: Shelf = field(default_factory=Shelf)
     _kept: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
     def session(self, config: RunConfig, phase: Phase = unheard) -> Session:
@@ -142,7 +149,7 @@ class Loader:
         target.spec = replace(target.spec, turn_end=chat.turn_end())
         with phase("hashing the checkpoints") if self.loads > loads else nullcontext():
             checkpoints = self.fingerprints(config)
-        session = Session(target, drafter, chat, checkpoints)
+        session = Session(target, drafter, chat, checkpoints, self.shelf)
         session.use(drafter)
         return session
 

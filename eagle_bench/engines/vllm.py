@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eagle_bench.engines.reply import Counters, Reply, at_positions, positions, read_series
+from eagle_bench.engines.reply import Counters, Reply, at_positions, positions, read_series, total
 from eagle_bench.figures.counts import counted
 from eagle_bench.records.counts import Counts
 
@@ -75,16 +75,21 @@ class Vllm:
             decode_s=_seconds(metrics, "generation_time_ms"),
         )
 
-    def read_counters(self, text: str) -> Counters:
-        """The totals on the page `text`, over all engines and models of the server."""
+    def read_counters(self, text: str) -> Counters | None:
+        """The totals on the page `text`, over all engines and models of the server.
+
+        An older version has other names for some.
+        """
         totals = read_series(text)
-        calls = totals.get(f"{PREFIX}iteration_tokens_total_count")
+        generated = total(totals, f"{PREFIX}generation_tokens_total")
+        if generated is None:
+            return None
         return Counters(
-            generated=int(totals[f"{PREFIX}generation_tokens_total"]),
-            target_calls=None if calls is None else int(calls),
-            rounds=int(totals.get(f"{SPECULATIVE}drafts_total", 0)),
-            drafted=int(totals.get(f"{SPECULATIVE}draft_tokens_total", 0)),
-            accepted=int(totals.get(f"{SPECULATIVE}accepted_tokens_total", 0)),
+            generated=generated,
+            target_calls=total(totals, f"{PREFIX}iteration_tokens_total_count"),
+            rounds=total(totals, f"{SPECULATIVE}drafts_total"),
+            drafted=total(totals, f"{SPECULATIVE}draft_tokens_total"),
+            accepted=total(totals, f"{SPECULATIVE}accepted_tokens_total"),
             per_position=positions(totals, f"{SPECULATIVE}accepted_tokens_per_pos_total"),
         )
 

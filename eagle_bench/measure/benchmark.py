@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.prompt import Prompt
@@ -50,9 +51,21 @@ class Block:
 
 
 class Benchmark:
-    """The two arms of `config` on the prompts, ready to run."""
+    """The two arms of `config` on the prompts, ready to run.
 
-    def __init__(self, config: RunConfig, session: Session, prompts: Sequence[Prompt]) -> None:
+    Parameters
+    ----------
+    logs : Path or None
+        The folder for what an engine prints that is started for it.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        session: Session,
+        prompts: Sequence[Prompt],
+        logs: Path | None = None,
+    ) -> None:
         self.config = config
         self.session = session
         self.prompts = prompts
@@ -60,7 +73,8 @@ class Benchmark:
         self.energy = energy_meter(target.spec.device)
         self._memory = PeakMemory(target.spec.device)
         self._witness = Witness(target.spec.device)
-        self.baseline, self.speculative = build_arms(config, session)
+        arms = build_arms(config, session, prompts, logs)
+        self.baseline, self.speculative, self.engine = arms
 
     def blocks(self, repeat: int = 0) -> list[Block]:
         """All prompts once, in order."""

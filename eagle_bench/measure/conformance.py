@@ -66,6 +66,11 @@ def conformance(
         sentence += f", and all are once our loop reads the head with {reading}"
     elif not gap.exact:
         sentence += ", and no other reading of the head gives the engine's"
+    if same < gap.prompts:
+        sentence += (
+            f"; the tokens of {gap.prompts - same} are not our loop's, by other arithmetic or "
+            "another model"
+        )
     return asdict(gap) | {"same_tokens": same, "reading": reading, "sentence": f"{sentence}."}
 
 

@@ -31,6 +31,7 @@ from eagle_bench.measure.memory import memory_parts
 from eagle_bench.measure.phases import breakdown, in_words
 from eagle_bench.measure.probe.ask import ask_head
 from eagle_bench.measure.profile import write_trace
+from eagle_bench.measure.same_target import check_same_target
 from eagle_bench.measure.takes import Takes
 from eagle_bench.models.parallel import agreed
 from eagle_bench.records.attempts import Attempt, refuse_others
@@ -107,7 +108,12 @@ def _work(
     rendered = rendered_sha256(setup.session, setup.prompts.prompts)
     if config.measure.preflight:
         ask_head(setup, watcher)
-    benchmark = Benchmark(setup.config, setup.session, setup.prompts.prompts)
+    benchmark = Benchmark(setup.config, setup.session, setup.prompts.prompts, store.path)
+    provenance["engine"] = benchmark.engine
+    if not config.engine.inside:
+        with watcher.phase("asking both servers whether they serve this target"):
+            arms = benchmark.baseline, benchmark.speculative
+            check_same_target(config, setup.session, setup.prompts.prompts, arms)
     if config.measure.costs:
         for line in cost_card(setup.config, setup.session, setup.prompts.prompts):
             watcher.say(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,10 +15,17 @@ Body = dict[str, Any]
 
 
 class Fake:
-    """What such a server knows; `answers` is the number of requests after which it dies."""
+    """What such a server knows.
 
-    def __init__(self, arm: Arm, dialect: str, answers: int | None = None) -> None:
-        self.arm, self.dialect, self.answers = arm, dialect, answers
+    `answers` is the number of requests after which it dies, `text` gives what ids stand for, and
+    an `old` server tells no more than what it generated.
+    """
+
+    def __init__(
+        self, arm: Arm, dialect: str, text: Callable[[list[int]], str], answers: int | None = None
+    ) -> None:
+        self.arm, self.dialect, self.text, self.answers = arm, dialect, text, answers
+        self.old = False
         self.drafts = arm.max_nodes > 0
         self.seen: list[dict[str, str]] = []
         self.totals = {"tokens": 0, "calls": 0, "rounds": 0, "drafted": 0, "accepted": 0}
@@ -45,6 +52,8 @@ class Fake:
             "vllm:spec_decode_num_draft_tokens_total": "drafted",
             "vllm:spec_decode_num_accepted_tokens_total": "accepted",
         }
+        if self.old:
+            counters = {"vllm:generation_tokens_total": "tokens"}
         pages: dict[str, Body | str] = {
             "/metrics": "".join(f"{key} {self.totals[name]}\n" for key, name in counters.items()),
             "/version": {"version": "0.32.0"},
@@ -60,11 +69,12 @@ class Fake:
         said = self.generate(sent["prompt"], sent["max_tokens"])
         prompt, new = len(sent["prompt"]), len(said.tokens)
         reason = "stop" if said.stop_reason == "eos" else "length"
-        choice: Body = {"text": f"{new} tokens", "finish_reason": reason}
+        choice: Body = {"text": self.text(said.tokens), "finish_reason": reason}
         usage = {"prompt_tokens": prompt, "completion_tokens": new}
         body: Body = {"choices": [choice], "usage": usage}
         if self.dialect == "vllm":
             choice["token_ids"] = said.tokens
+        if self.dialect == "vllm" and not self.old:
             lengths = said.accept_lengths
             told = {
                 "num_draft_tokens": sum(each.nodes for each in said.rounds),

@@ -75,7 +75,7 @@ def test_a_faithful_engine_has_no_gap(session: Session) -> None:
     assert (found["pooled"], found["prompts"], found["equal_prompts"]) == (1.0, 4, 4)
     assert found["reading"] is None
     assert found["same_tokens"] == 0, "these rows hold one token each"
-    assert "4 of 4 generations are equal." in found["sentence"]
+    assert "4 of 4 generations are equal; the tokens of 4 are not our loop's" in found["sentence"]
 
 
 def test_a_gap_says_which_reading_explains_it(session: Session) -> None:
@@ -86,4 +86,4 @@ def test_a_gap_says_which_reading_explains_it(session: Session) -> None:
     assert found["pooled"] < 1
     assert found["equal_prompts"] < 4
     assert found["reading"] == late
-    assert found["sentence"].endswith(f"once our loop reads the head with {late}.")
+    assert f"once our loop reads the head with {late}; the tokens of 4" in found["sentence"]

@@ -41,16 +41,17 @@ def late(head: EagleHead) -> EagleHead:
     [(late, "aux layers [3, 11, 18]"), (misordered, "rows of q and k in another order")],
 )
 def test_a_head_written_wrongly_is_named(
-    plant: object, name: str, session: Session, monkeypatch: pytest.MonkeyPatch
+    plant: object, name: str, session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     config, head = engine_config(), session.drafter.head
     assert head is not None
     assert callable(plant)
+    prompts = chosen_prompts(config).prompts[:3]
     with monkeypatch.context() as planted:
         planted.setattr(session.drafter, "head", plant(head))
-        _, drafting = build_arms(config, session)
+        drafting = build_arms(config, session, prompts, tmp_path).speculative
     asked = []
-    for prompt in chosen_prompts(config).prompts[:3]:
+    for prompt in prompts:
         request = Conversation(session, prompt).request(config.gen_len)
         [generation] = drafting.generate([request])
         row = GenerationRow.of(generation, Trial(prompt.id, "", 0, "chain", 0), None)

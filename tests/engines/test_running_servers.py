@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,9 +41,10 @@ def servers(
     session: Session, name: str, answers: int | None = None
 ) -> Iterator[tuple[tuple[str, str], Fake]]:
     config = engine_config()
-    without = Fake(build_baseline(config, session.target), name)
+    text = session.chat.tokenizer.decode
+    without = Fake(build_baseline(config, session.target), name, text)
     drafting = build_speculative(config, session.target, session.drafter.drafter)
-    fake = Fake(drafting, name, answers)
+    fake = Fake(drafting, name, text, answers)
     with serving(without) as first, serving(fake) as second:
         yield (f"http://127.0.0.1:{first}", f"http://127.0.0.1:{second}"), fake
 
@@ -50,8 +52,13 @@ def servers(
 @pytest.mark.parametrize("name", ["vllm", "sglang"])
 def test_a_faithful_engine_has_no_gap(name: str, session: Session, tmp_path: Path) -> None:
     with servers(session, name) as (urls, _):
-        summary = run_job(running(name, urls), tmp_path, Loader(), Nobody()).summary
+        job = run_job(running(name, urls), tmp_path, Loader(), Nobody())
+    summary, engine = job.summary, job.provenance["engine"]
     gap, chain = summary["engine_gap"], summary["arms"]["chain"]
+    version = {"vllm": "0.32.0", "sglang": "0.5.23"}[name]
+    assert [(each["url"], each["version"]) for each in engine["servers"]] == [
+        (url, version) for url in urls
+    ]
     assert (gap["pooled"], gap["equal_prompts"], gap["same_tokens"]) == (1.0, 5, 5)
     assert summary["lossless"]["exact_share"] == 1.0
     assert summary["arms"]["baseline"]["calls_per_token"] == 1.0
@@ -70,8 +77,41 @@ def test_what_a_text_only_server_does_not_tell_is_null(session: Session, tmp_pat
     assert summary["speedup"]["pooled"] > 0
 
 
+def test_an_older_vllm_is_measured_without_what_it_does_not_tell(
+    session: Session, tmp_path: Path
+) -> None:
+    with servers(session, "vllm") as (urls, fake):
+        fake.old = True
+        summary = run_job(running("vllm", urls), tmp_path, Loader(), Nobody()).summary
+    assert summary["engine_gap"] is summary["arms"]["chain"]["tau"] is None
+    assert summary["lossless"]["exact_share"] == 1.0
+
+
+def test_another_model_behind_the_right_url_is_told(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with servers(session, "vllm") as (urls, fake):
+        own = fake.generate
+        monkeypatch.setattr(fake, "generate", lambda ids, gen_len: own(ids[::-1], gen_len))
+        said = "arm chain serves another model than embedded: of the first 72 tokens"
+        with pytest.raises(UserError, match=said):
+            run_job(running("vllm", urls), tmp_path, Loader(), Nobody())
+    assert not read_generations(tmp_path)[0]
+
+
+def test_a_server_that_is_silent_is_waited_for_as_long_as_is_said() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(
+            UserError, match=r"did not answer /version within 0.1 s .engine.timeout_s"
+        ):
+            check_engine(running("vllm", (url, url), timeout_s=0.1))
+
+
 def test_rows_of_a_server_that_dies_are_kept_and_resumed(session: Session, tmp_path: Path) -> None:
-    with servers(session, "vllm", answers=5) as (urls, fake):
+    with servers(session, "vllm", answers=8) as (urls, fake):
         config = running("vllm", urls)
         with pytest.raises(RunFailure, match="no server answers at http://127.0.0.1"):
             run_job(config, tmp_path, Loader(), Nobody())
@@ -111,6 +151,6 @@ def test_mistakes_are_told_before_anything_is_loaded(session: Session) -> None:
     with pytest.raises(UserError, match="must be http://HOST:PORT"):
         check_engine(running("vllm", ("localhost", "localhost")))
     with pytest.raises(UserError, match="measures running servers"):
-        check_engine(engine_config(engine=ENGINES["vllm"](name="vllm")))
+        check_engine(engine_config(engine=ENGINES["sglang"](name="sglang")))
     with pytest.raises(UserError, match="go together"):
         ServedConfig(name="vllm", url="http://here")

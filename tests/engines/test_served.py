@@ -16,7 +16,7 @@ from eagle_bench.config.engine import EngineConfig
 from eagle_bench.config.measure import MeasureConfig
 from eagle_bench.config.run import RunConfig
 from eagle_bench.config.values import DType, Stop, plain
-from eagle_bench.engines import build
+from eagle_bench.engines import launch_llama_cpp
 from eagle_bench.engines.build import build_arms, check_engine
 from eagle_bench.engines.llama_cpp import LlamaCpp
 from eagle_bench.engines.served import ServedArm
@@ -106,7 +106,7 @@ def test_an_answer_of_another_request_or_arm_is_not_taken(
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "find_spec", lambda name: name)
+    monkeypatch.setattr(launch_llama_cpp, "find_spec", lambda name: name)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_what_the_engine_cannot_do_is_refused(
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "find_spec", lambda name: None)
+    monkeypatch.setattr(launch_llama_cpp, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'eagle_bench\[llama-cpp\]'"):
         check_engine(engine_config())
     check_engine(engine_config(engine=EngineConfig(name="own")))
@@ -142,7 +142,7 @@ def test_other_dtypes_are_refused_before_anything_is_written(session: Session) -
     before, target.spec = target.spec, spec
     try:
         with pytest.raises(UserError, match="dtype=float32"):
-            build_arms(engine_config(dtype=DType.bfloat16), session)
+            build_arms(engine_config(dtype=DType.bfloat16), session, ())
     finally:
         target.spec = before
 

@@ -47,9 +47,9 @@ def serving(port: int) -> list[psutil.Process]:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[Server]:
     port = free_port()
-    started = Server(pages(port), port)
+    started = Server(pages(port), port, tmp_path / "server.log")
     started.wait("/", 60)
     yield started
     started.close()
@@ -66,14 +66,18 @@ def test_a_server_is_asked_and_ends_when_it_is_closed(server: Server) -> None:
         asked.get("/")
 
 
-def test_a_server_that_ends_at_once_says_its_last_words() -> None:
-    doomed = Server([sys.executable, "-c", "print('bad file'); raise SystemExit(3)"], free_port())
-    with pytest.raises(RunFailure, match="ended before it was ready: bad file"):
+def test_a_server_that_ends_at_once_says_its_last_words(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "print('why\\nbad file'); raise SystemExit(3)"]
+    doomed = Server(command, free_port(), log := tmp_path / "server.log")
+    with pytest.raises(RunFailure, match="ready: bad file .all of it is in server.log."):
         doomed.wait("/", 60)
+    assert not doomed.runs
+    assert log.read_text() == "why\nbad file\n"
 
 
-def test_a_server_that_is_never_ready_is_not_waited_for() -> None:
-    idle = Server([sys.executable, "-c", "import time; time.sleep(600)"], free_port())
+def test_a_server_that_is_never_ready_is_not_waited_for(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    idle = Server(command, free_port(), tmp_path / "server.log")
     with pytest.raises(RunFailure, match="not ready within 0 s: it said nothing"):
         idle.wait("/", 0.2)
 
@@ -82,9 +86,9 @@ def test_a_server_does_not_outlive_a_process_that_is_killed(tmp_path: Path) -> N
     port = free_port()
     script = tmp_path / "ours.py"
     script.write_text(
-        "import time\n"
+        "import time\nfrom pathlib import Path\n"
         "from eagle_bench.engines.server import Server\n"
-        f"server = Server({pages(port)!r}, {port})\n"
+        f"server = Server({pages(port)!r}, {port}, Path({str(tmp_path / 'log')!r}))\n"
         "server.wait('/', 60)\nprint('ready', flush=True)\ntime.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as ours:
