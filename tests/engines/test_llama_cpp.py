@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_run import Nobody, engine_config
 
 from eagle_bench.drafters.heads.gguf import misordered
 from eagle_bench.drafters.heads.head import EagleHead
+from eagle_bench.drafters.heads.reading import RopeConfig
 from eagle_bench.engines.build import build_arms
 from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Loader, Session
@@ -32,21 +35,31 @@ def test_a_run_has_no_gap_and_changes_nothing(tmp_path: Path) -> None:
     assert 0 < summary["arms"]["baseline"]["eos_share"] < 1
 
 
-def late(head: EagleHead) -> EagleHead:
-    return head.variant(replace(head.config.reading, aux_layers=(3, 11, 18)))
+def wrongly(**choices: Any) -> Callable[[EagleHead], EagleHead]:
+    """The head under a reading that differs in `choices`."""
+    return lambda head: head.variant(replace(head.config.reading, **choices))
 
 
 @pytest.mark.parametrize(
     ("plant", "name"),
-    [(late, "aux layers [3, 11, 18]"), (misordered, "rows of q and k in another order")],
+    [
+        (wrongly(aux_layers=(1, 9, 16)), "aux layers [1, 9, 16]"),
+        (wrongly(aux_layers=(3, 11, 18)), "aux layers [3, 11, 18]"),
+        (wrongly(rope=RopeConfig(theta=1e6)), "RoPE base 1000000"),
+        (wrongly(mapped=False), "no vocabulary map"),
+        (misordered, "rows of q and k in another order"),
+    ],
 )
 def test_a_head_written_wrongly_is_named(
-    plant: object, name: str, session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    plant: Callable[[EagleHead], EagleHead],
+    name: str,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     config, head = engine_config(), session.drafter.head
     assert head is not None
-    assert callable(plant)
-    prompts = chosen_prompts(config).prompts[:3]
+    prompts = chosen_prompts(config).prompts[:2]
     with monkeypatch.context() as planted:
         planted.setattr(session.drafter, "head", plant(head))
         drafting = build_arms(config, session, prompts, tmp_path).speculative
