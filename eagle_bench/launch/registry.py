@@ -25,10 +25,12 @@ CONF = str(PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent /
 def register(primary: str | None = None) -> None:
     """Make known the schemas that `conf/**/*.yaml` refer to, and the names of folders.
 
-    `primary` is the command's config: Hydra's `--help` copies all that is known once for each
-    group, so a command registers only what it can compose. None registers everything.
+    `primary` is the command's config: a command registers only what it can compose. None registers
+    everything.
     """
     folders.register()
+    # Hydra's `--help` copies the store for each group; what it loads from one is a copy already.
+    ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
     store = ConfigStore.instance().store
     if primary in (None, "train"):
         store(name="train_schema", node=TrainConfig)
