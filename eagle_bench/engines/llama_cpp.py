@@ -23,7 +23,6 @@ class LlamaCpp:
     path = "/completion"
     about_path = "/props"
     serves_models = False
-    cuts = False
 
     def build_request(self, tokens: list[int], gen_len: int) -> dict[str, Any]:
         """The body that continues `tokens` greedily up to the end token or `gen_len` tokens."""
@@ -68,6 +67,10 @@ class LlamaCpp:
     def read_about(self, body: dict[str, Any]) -> dict[str, Any]:
         """What `about_path` tells of the server."""
         return {key: body.get(key) for key in ("build_info", "model_path", "total_slots")}
+
+    def most_cut(self, draft_len: int) -> int:
+        """What is behind an end token that is the round's last draft."""
+        return min(draft_len, 1)
 
     def expected(
         self, accept_lengths: Sequence[int], draft_len: int, gen_len: int, behind_eos: int

@@ -25,7 +25,6 @@ class OpenAI:
     path = "/v1/completions"
     about_path = "/v1/models"
     serves_models = True
-    cuts = True
 
     def build_request(self, tokens: list[int], gen_len: int) -> dict[str, Any]:
         """The body that continues `tokens` greedily."""
@@ -73,6 +72,10 @@ class OpenAI:
     def read_about(self, body: dict[str, Any]) -> dict[str, Any]:
         """What `about_path` tells of the server."""
         return {"models": [each["id"] for each in body["data"]]}
+
+    def most_cut(self, draft_len: int) -> int:
+        """All drafts."""
+        return draft_len
 
     def expected(
         self, accept_lengths: Sequence[int], draft_len: int, gen_len: int, behind_eos: int

@@ -32,9 +32,8 @@ class Dialect(Protocol):
         """Whether a request names one of the models that the server serves."""
         ...
 
-    @property
-    def cuts(self) -> bool:
-        """Whether its last round may verify more than is asked for, which is then cut off."""
+    def most_cut(self, draft_len: int) -> int:
+        """The most tokens of the last round that it verifies and then cuts off."""
         ...
 
     def build_request(self, tokens: list[int], gen_len: int) -> dict[str, Any]: ...
@@ -174,7 +173,7 @@ class ServedArm:
     def _check(
         self, request: Request, reply: Reply, told: Told, both: dict[str, list[int]]
     ) -> None:
-        most_cut = self.max_nodes if self.dialect.cuts else 0
+        most_cut = self.dialect.most_cut(self.max_nodes)
         faults = {
             f"the prompt has {len(request.tokens)} tokens, and it computed {reply.prompt_tokens}": (
                 reply.prompt_tokens not in (None, len(request.tokens))

@@ -32,7 +32,6 @@ class SGLang:
     path = "/generate"
     about_path = "/server_info"
     serves_models = False
-    cuts = True
 
     def build_request(self, tokens: list[int], gen_len: int) -> dict[str, Any]:
         """The body that continues `tokens` greedily."""
@@ -69,6 +68,10 @@ class SGLang:
     def read_about(self, body: dict[str, Any]) -> dict[str, Any]:
         """What `about_path` tells of the server."""
         return {key: body.get(key) for key in ("version", "model_path", "speculative_algorithm")}
+
+    def most_cut(self, draft_len: int) -> int:
+        """All drafts."""
+        return draft_len
 
     def expected(
         self, accept_lengths: Sequence[int], draft_len: int, gen_len: int, behind_eos: int

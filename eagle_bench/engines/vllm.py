@@ -37,7 +37,6 @@ class Vllm:
     path = "/v1/completions"
     about_path = "/version"
     serves_models = True
-    cuts = True
 
     def build_request(self, tokens: list[int], gen_len: int) -> dict[str, Any]:
         """The body that continues `tokens` greedily."""
@@ -96,6 +95,10 @@ class Vllm:
     def read_about(self, body: dict[str, Any]) -> dict[str, Any]:
         """What `about_path` tells of the server."""
         return {"version": body.get("version")}
+
+    def most_cut(self, draft_len: int) -> int:
+        """All drafts."""
+        return draft_len
 
     def expected(
         self, accept_lengths: Sequence[int], draft_len: int, gen_len: int, behind_eos: int

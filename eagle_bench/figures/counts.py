@@ -24,8 +24,9 @@ def clipped(
     """As llama.cpp counts the same rounds.
 
     It drafts at most one token less than are left to generate, so that the last round is
-    shorter, and a single last token is a plain call. Drafts accepted behind an end token are
-    not counted as accepted, though as drafted.
+    shorter, and a single last token is a plain call. An accepted end token and drafts behind it
+    are not counted as accepted, though as drafted; where the end token is the round's last draft,
+    it is.
 
     Parameters
     ----------
@@ -43,7 +44,8 @@ def clipped(
         if left <= 0:
             break
         reach = min(draft_len, left - 1)
-        if index == len(accept_lengths):
+        ends_on_last_draft = behind_eos and accepted + 1 - behind_eos == reach
+        if index == len(accept_lengths) and not ends_on_last_draft:
             accepted -= behind_eos
         accepted = min(accepted, reach)
         left -= accepted + 1

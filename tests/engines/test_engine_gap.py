@@ -50,6 +50,13 @@ def test_drafts_accepted_behind_the_end_are_drafted_only() -> None:
     assert found.emitted() == 11
 
 
+def test_an_end_token_that_is_the_last_draft_counts_as_accepted() -> None:
+    found = clipped([4, 4, 4, 4], 4, 100, behind_eos=1)
+    assert found == Counts(4, 16, 16, 0, (4, 4, 4, 4)), "as llama.cpp counted on prompt 32"
+    assert clipped([4, 3], 4, 100, behind_eos=1).accepted == 6
+    assert clipped([4, 4], 4, 9, behind_eos=2).accepted == 4 + 2, "the last round drafts 2"
+
+
 def test_one_token_asked_is_the_prefill_alone() -> None:
     assert clipped([3], 4, 1) == Counts(0, 0, 0, 0, (0, 0, 0, 0))
     assert counted([], 4).tau is None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from engine_run import Nobody, engine_config
 
+from eagle_bench.decoding.build import build_speculative
 from eagle_bench.drafters.heads.gguf import misordered
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.reading import RopeConfig
@@ -17,6 +18,7 @@ from eagle_bench.engines.build import build_arms
 from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Loader, Session
 from eagle_bench.engines.setup import chosen_prompts
+from eagle_bench.figures.counts import clipped
 from eagle_bench.measure.conformance import counts_of, reading_of
 from eagle_bench.measure.job import run_job
 from eagle_bench.records.rows import GenerationRow, Trial
@@ -33,6 +35,19 @@ def test_a_run_has_no_gap_and_changes_nothing(tmp_path: Path) -> None:
     assert summary["lossless"]["exact_share"] == 1.0
     assert summary["arms"]["baseline"]["calls_per_token"] == 1.0
     assert 0 < summary["arms"]["baseline"]["eos_share"] < 1
+
+
+def test_an_end_token_that_is_the_last_draft(session: Session, tmp_path: Path) -> None:
+    config = engine_config(gen_len=100, num_samples=32)
+    prompts = chosen_prompts(config).prompts[-1:]
+    request = Conversation(session, prompts[0]).request(config.gen_len)
+    own = build_speculative(config, session.target, session.drafter.drafter)
+    [ours] = own.generate([request])
+    [theirs] = build_arms(config, session, prompts, tmp_path).speculative.generate([request])
+    assert (ours.stop_reason, ours.overshoot, ours.accept_lengths[-1]) == ("eos", 1, 4)
+    row = GenerationRow.of(theirs, Trial("32", "", 0, "chain", 0), None)
+    assert counts_of(row) == clipped(ours.accept_lengths, 4, 100, ours.overshoot)
+    assert theirs.tokens == ours.tokens
 
 
 def wrongly(**choices: Any) -> Callable[[EagleHead], EagleHead]:

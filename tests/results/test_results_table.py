@@ -90,6 +90,12 @@ def test_section_8_alone_fills_the_seeds_table():
     ]
 
 
+def test_an_engines_gap_stands_beside_its_figures_and_our_own_loop_has_none():
+    gap = {"pooled": 1.0, "equal_prompts": 24, "prompts": 24, "sentence": "..."}
+    rows = cells(job_table([job(), job(summary=SUMMARY | {"engine_gap": gap})], ["gen_len"]))
+    assert [row["Engine gap"] for row in rows] == ["–", "1.00 24 of 24"]
+
+
 def test_almost_lossless_is_never_rounded_to_100():
     summary = SUMMARY | {"lossless": {"exact_share": 0.99999, "pairs": 100_000}}
     assert cells(job_table([job(summary=summary)]))[0]["Lossless"] == "99.9%"

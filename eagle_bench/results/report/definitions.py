@@ -40,6 +40,12 @@ DEFINITIONS = (
         "Share of prompts whose output equals the baseline's token for token, at temperature 0.",
     ),
     (
+        "Engine gap",
+        "tau of a serving engine over our own loop's on the same prompts, once the engine's rule "
+        "for the last round is applied to ours; and the generations in which every count is equal. "
+        "In float32 an engine that runs the head as it was trained has 1.00 and all equal.",
+    ),
+    (
         "Time by phase",
         "Seconds between synchronised marks in a separate, instrumented run. Timed runs carry "
         "no such marks.",

@@ -24,6 +24,7 @@ FIGURES = (
     "tau",
     "Lossless",
 )
+GAP = "Engine\ngap"
 REMARKS = "Remarks"
 TITLE = "Speculative decoding"
 CATEGORY_COLUMNS = (
@@ -52,6 +53,7 @@ def job_table(jobs: Sequence[Job], keys: Sequence[str] | None = None) -> Table:
     ordered = sort_jobs(jobs, chosen)
     remarks = [remark(job) for job in ordered]
     shown = any(remarks)
+    served = any(job.summary.get("engine_gap") for job in ordered)
     headings = [label(key, chosen) for key in chosen]
     titles = list(dict.fromkeys(job.name for job in ordered))
     apart = len(titles) > 1
@@ -64,10 +66,12 @@ def job_table(jobs: Sequence[Job], keys: Sequence[str] | None = None) -> Table:
         )
         names = (job.name or NONE, *names) if apart else names
         cells = _figures(job.summary, job.method) if job.complete else (NONE,) * len(FIGURES)
+        cells += (_gap(job.summary.get("engine_gap")),) if served else ()
         rows.append(Row(names + cells + ((remarked,) if shown else ()), not job.complete))
         row_names.append(", ".join(f"{h} {v}" for h, v in zip(headings, names, strict=True)))
     told = notes(ordered, row_names)
-    columns = (*headings, *FIGURES, *((REMARKS,) if shown else ()))
+    columns = (*headings, *FIGURES)
+    columns += (*((GAP,) if served else ()), *((REMARKS,) if shown else ()))
     title = f"{titles[0]}: speculative decoding" if titles[0] and not apart else TITLE
     return Table(title, columns, tuple(rows), len(headings), tuple(told))
 
@@ -131,6 +135,13 @@ def _calls(baseline: float | None, drafter: float | None) -> str:
 
 def _number(value: float | None, form: str) -> str:
     return NONE if value is None else format(value, form)
+
+
+def _gap(gap: Mapping[str, Any] | None) -> str:
+    """`1.00` and how many generations have all counts equal."""
+    if not gap:
+        return NONE
+    return f"{_number(gap['pooled'], '.2f')}\n{gap['equal_prompts']} of {gap['prompts']}"
 
 
 def _share(share: float | None) -> str:
