@@ -108,12 +108,8 @@ def _work(
     rendered = rendered_sha256(setup.session, setup.prompts.prompts)
     if config.measure.preflight:
         ask_head(setup, watcher)
-    benchmark = Benchmark(setup.config, setup.session, setup.prompts.prompts, store.path)
+    benchmark = _benchmark(setup, store, watcher)
     provenance["engine"] = benchmark.engine
-    if not config.engine.inside:
-        with watcher.phase("asking both servers whether they serve this target"):
-            arms = benchmark.baseline, benchmark.speculative
-            check_same_target(config, setup.session, setup.prompts.prompts, arms)
     if config.measure.costs:
         for line in cost_card(setup.config, setup.session, setup.prompts.prompts):
             watcher.say(line)
@@ -137,6 +133,18 @@ def _work(
     _look_closer(setup, store, watcher, summary)
     summary["guards"] = guards.check(store.read_rows(), summary, provenance)
     return store.finish(summary, plain(config), provenance)
+
+
+def _benchmark(setup: Setup, store: RunFolder, watcher: Watcher) -> Benchmark:
+    """Both arms, ready to run; an engine's servers are known to serve this target."""
+    config, session, prompts = setup.config, setup.session, setup.prompts.prompts
+    if config.engine.inside:
+        return Benchmark(config, session, prompts)
+    with watcher.phase(f"waiting for both servers of {config.engine.name}"):
+        benchmark = Benchmark(config, session, prompts, store.path)
+    with watcher.phase("asking them whether they serve this target"):
+        check_same_target(config, session, prompts, (benchmark.baseline, benchmark.speculative))
+    return benchmark
 
 
 def _measure(
