@@ -39,10 +39,6 @@ class Counts:
         """Tokens before any is cut: prefill's, one of each call, and what was accepted."""
         return self.target_calls + self.accepted
 
-    def by_call(self) -> Counts:
-        """The same with every call a round, for an engine that does not tell them apart."""
-        return Counts(self.rounds + self.plain, self.drafted, self.accepted, 0, ())
-
 
 @dataclass(frozen=True)
 class Told:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -110,10 +109,10 @@ def roofline(target: Target) -> Roofline:
     return Roofline(device_name(spec.device), speed, work)
 
 
-def card(roof: Roofline, context_len: float, shown: Sequence[int] = SHOWN) -> list[str]:
+def card(roof: Roofline, context_len: float) -> list[str]:
     """What to expect, in three lines for the terminal, before anything is measured."""
     step_s = roof.step_s(context_len)
-    floors = ", ".join(f"{1e3 * roof.verify_s(n, context_len):.2f} ({n})" for n in shown)
+    floors = ", ".join(f"{1e3 * roof.verify_s(n, context_len):.2f} ({n})" for n in SHOWN)
     return [
         f"roofline: {roof.device} reads {_short(roof.speed.bytes_s)}B/s and computes "
         f"{_short(roof.speed.flop_s)}FLOP/s",

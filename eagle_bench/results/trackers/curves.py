@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from eagle_bench.records.generation import BASELINE
 from eagle_bench.records.job import Job
 from eagle_bench.results.flatten import flatten
@@ -11,6 +9,7 @@ from eagle_bench.results.swept import settings, value_text
 
 STEP = "gen_len"
 PREFIX = "speed/"
+NAMED = ("decoding.name", "drafter.name", STEP)
 
 
 def curve_point(job: Job) -> dict[str, float]:
@@ -39,9 +38,9 @@ def numbers(job: Job) -> dict[str, float]:
     }
 
 
-def run_name(job: Job, keys: Sequence[str] = ("decoding.name", "drafter.name", STEP)) -> str:
+def run_name(job: Job) -> str:
     """A name to tell runs apart by: the run's own, then method, drafter, length."""
     values = settings(job.config)
     own = [job.name] if job.name else []
-    parts = [*own, *(value_text(values[key]) for key in keys if key in values)]
+    parts = [*own, *(value_text(values[key]) for key in NAMED if key in values)]
     return "-".join(parts) or job.folder.name
