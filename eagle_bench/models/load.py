@@ -127,6 +127,7 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # What a checkpoint lacks is told by `check_tensors`.
     assert config.path is not None
     path = os.path.expanduser(config.path)
     settings = _read_config(config, key)

@@ -45,6 +45,10 @@ def frequency(i: int, shape: Shape, length: int) -> tuple[float, float]:
         if length > top:
             stretched = theta * (factor * length / top - (factor - 1)) ** (dim / (dim - 2))
         return stretched ** (-2 * i / dim), 1.0
+    if kind == "longrope":
+        original, factor = scaling["original_max_position_embeddings"], scaling["factor"]
+        slower = scaling["long_factor" if length > original else "short_factor"][i]
+        return plain / slower, math.sqrt(1 + math.log(factor) / math.log(original))
     if kind == "llama3":
         original = scaling["original_max_position_embeddings"]
         low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]

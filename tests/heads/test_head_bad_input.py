@@ -80,11 +80,24 @@ def twice_in_two_layouts(made: Tiny) -> None:
     made.weights["layers.0.mlp.up_proj.weight"] = torch.ones(INNER, HIDDEN)
 
 
+def fused(made: Tiny) -> None:
+    parts = [made.weights.pop(f"midlayer.self_attn.{part}_proj.weight") for part in "qkv"]
+    made.weights["midlayer.self_attn.qkv_proj.weight"] = torch.cat(parts)
+
+
+def experts(made: Tiny) -> None:
+    for part in ("gate_proj", "up_proj", "down_proj"):
+        tensor = made.weights.pop(f"midlayer.mlp.{part}.weight")
+        made.weights[f"midlayer.mlp.experts.0.{part}.weight"] = tensor
+
+
 FAULTS: dict[str, tuple[Callable[[Tiny], None], str]] = {
     "unknown keys": (half_renamed, r"match no EAGLE head format.*nearest: decoder\.self_attn"),
     "no o_proj": (without("midlayer.self_attn.o_proj.weight"), r"lacks .*o_proj"),
     "no lm_head": (without("lm_head.weight", "norm.weight"), r"lacks .*norm\.weight"),
     "DeepSeek's MLA": (deepseek, r"DeepSeek's latent attention \(kv_a_proj_with_mqa"),
+    "fused q, k and v": (fused, r"missing .*q_proj\.weight \(nearest: .*qkv_proj"),
+    "experts": (experts, r"missing .*gate_proj\.weight \(nearest: .*experts\.0"),
     "sinks": (
         tensor("midlayer.self_attn.sinks", torch.ones(4)),
         r"holds layers\.0\.self_attn\.sinks, which the heads that are run here do not have",

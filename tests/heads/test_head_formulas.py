@@ -127,6 +127,21 @@ def test_dynamic_rope_stretches_with_the_context(tmp_path: Path) -> None:
     torch.testing.assert_close(got[0], expected[0], atol=3e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("original", [4, 64])
+def test_longrope_turns_by_the_long_factors_beyond_its_original_context(
+    original: int, tmp_path: Path
+) -> None:
+    """In one call, as above; the context that the head was made for is longer than either."""
+    factors = {"short_factor": [1.0, 1.5, 2.0, 2.5], "long_factor": [2.0, 4.0, 6.0, 8.0]}
+    scaling = {"rope_type": "longrope", "factor": 4.0, "original_max_position_embeddings": original}
+    made = tiny(scaling=scaling | factors)
+    embeds, features = inputs(made)
+    assert 4 < len(embeds) < 64
+    expected, _ = by_oracle(made, embeds, features)
+    got, _ = by_head(made.write(tmp_path), embeds, features, Attention.sdpa)
+    torch.testing.assert_close(got[0], expected[0], atol=3e-5, rtol=1e-4)
+
+
 def test_eagle1_equals_its_formulas(tmp_path: Path) -> None:
     made = tiny_eagle1()
     embeds, features = inputs(made)

@@ -6,6 +6,7 @@ says, and the baseline says what transformers' own `generate` says.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,14 @@ def replace_spec(target: TransformersTarget) -> TransformersTarget:
     return TransformersTarget(target.model, target.tokenizer, replace(target.spec, name="draft"))
 
 
+def test_the_page_names_the_families_of_this_table_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "targets.md").read_text(encoding="utf-8")
+    rows = "".join(line for line in page.splitlines() if line.startswith("| "))
+    named = re.findall(r"`(\w+(?:ForCausalLM|LMHeadModel))`", rows)
+    assert len(named) == len(set(named))
+    assert set(named) == {type(tiny(family)).__name__ for family in FAMILIES}
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_features_are_the_boundaries_between_layers(family: str) -> None:
     """Before and behind the last layer, and what the output head reads."""
@@ -157,6 +166,7 @@ def test_features_are_the_boundaries_between_layers(family: str) -> None:
     (transformers.MiniMaxConfig(num_hidden_layers=4), "cannot be rolled back"),
     (transformers.DeepseekV32Config(num_hidden_layers=4), "cannot be rolled back"),
     (transformers.MambaConfig(num_hidden_layers=4), "cannot be rolled back"),
+    (transformers.JambaConfig(num_hidden_layers=8), "cannot be rolled back"),
     (transformers.Llama4TextConfig(num_hidden_layers=4), "attends in chunks"),
     (transformers.Qwen2_5_VLConfig(), "is a qwen2_5_vl, a vision-language model"),
     (transformers.T5Config(), "no decoder alone"),

@@ -197,10 +197,16 @@ Q_PROJ = "model.layers.3.self_attn.q_proj.weight"
     (lambda w: {f"policy.{k}": v for k, v in w.items()}, r"lacks .* and \d+ more of Qwen3"),
 ])  # fmt: skip
 def test_tensors_that_are_not_the_models(
-    saved: Path, tmp_path: Path, change: Callable[[Tensors], Tensors], message: str
+    saved: Path,
+    tmp_path: Path,
+    change: Callable[[Tensors], Tensors],
+    message: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    """Said once, and not in transformers' words."""
     with pytest.raises(UserError, match=message):
         load(rewritten(saved, tmp_path, change))
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("wrapped", [

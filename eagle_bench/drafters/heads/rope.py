@@ -46,8 +46,7 @@ class Rope:
     def __call__(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Cosines and sines of `positions` `[batch, tokens]`: `[batch, 1, tokens, turned / 2]`."""
         if self.kind in LENGTH_DEPENDENT:
-            length = max(int(positions.max()) + 1, self._max_positions)
-            inv_freq, magnitude = self._frequencies(length)
+            inv_freq, magnitude = self._frequencies(int(positions.max()) + 1)
             inv_freq = inv_freq.to(positions.device)
         else:
             self._inv_freq = self._inv_freq.to(positions.device)
