@@ -38,11 +38,9 @@ def check_family(settings: Any, *, key: str, path: str) -> None:
         ) from error
     remote = "AutoModelForCausalLM" in (getattr(settings, "auto_map", None) or {})
     if kind is None and not remote:
-        sees = getattr(settings, "vision_config", None) is not None
-        what = "a vision-language model" if sees else "no decoder alone"
         raise UserError(
-            f"{key}={path} is a {name}, {what}, which is not supported; use a text model that "
-            "AutoModelForCausalLM loads."
+            f"{key}={path} is a {name}, no decoder alone, which is not supported; use a text model "
+            "that AutoModelForCausalLM loads."
         )
     if getattr(kind, "_is_stateful", False) or layers - {DynamicLayer, DynamicSlidingWindowLayer}:
         raise UserError(
@@ -70,6 +68,18 @@ def attention_of(settings: Any, wanted: Attention) -> tuple[Attention, tuple[str
     )
 
 
+def loader_of(theirs: Any) -> tuple[Any, tuple[str, ...]]:
+    """What of transformers loads a target of its settings, with what a person should know."""
+    import transformers as hf
+
+    seeing = hf.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.get(type(theirs), None)
+    if seeing is None:
+        return hf.AutoModelForCausalLM, ()
+    causal = hf.MODEL_FOR_CAUSAL_LM_MAPPING.get(type(theirs), None)
+    said = f"{seeing.__name__} also sees images: its text decoder alone is measured."
+    return (hf.AutoModelForCausalLM if causal else hf.AutoModelForImageTextToText), (said,)
+
+
 def positions_of(text: Any) -> int:
     """The most positions that give equal tokens with and without a cache.
 
@@ -83,7 +93,9 @@ def positions_of(text: Any) -> int:
 
 
 def _class(theirs: Any) -> Any:
-    """transformers' causal LM of its own settings; None where the model is foreign to it."""
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+    """transformers' language model of its own settings; None where the model is foreign to it."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
-    return MODEL_FOR_CAUSAL_LM_MAPPING.get(type(theirs), None)
+    kinds = (MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING)
+    found = (each.get(type(theirs), None) for each in kinds)
+    return next((kind for kind in found if kind is not None), None)

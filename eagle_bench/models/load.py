@@ -14,7 +14,7 @@ from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.values import DType, Implementation, Packing
 from eagle_bench.errors import UserError
 from eagle_bench.models.checkpoint import WRAPPERS, check_exists, check_tensors
-from eagle_bench.models.family import attention_of, check_family, positions_of
+from eagle_bench.models.family import attention_of, check_family, loader_of, positions_of
 from eagle_bench.models.generation_config import left_out
 from eagle_bench.models.gguf import (
     check_gguf,
@@ -123,7 +123,7 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
         No such folder or hub id, no decoder, a family that cannot be run, broken, missing or
         left-over weights, or a lean implementation that the model does not fit.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
@@ -133,7 +133,9 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
     settings = _read_config(config, key)
     place, file = source(path)
     options = _options(config) | file
-    attention, remarks = attention_of(settings, config.attention)
+    loader, remarks = loader_of(settings)
+    attention, said = attention_of(settings, config.attention)
+    remarks += said
     tokenizer = _or_refuse(
         key, path, "tokenizer", lambda: AutoTokenizer.from_pretrained(place, **options)
     )
@@ -155,7 +157,7 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
         key,
         path,
         "weights",
-        lambda: AutoModelForCausalLM.from_pretrained(
+        lambda: loader.from_pretrained(
             place,
             dtype=wanted,
             attn_implementation=attention.value,
@@ -216,7 +218,8 @@ def spec_of(
     if eos is None:
         eos = config.eos_token_id if config.eos_token_id is not None else tokenizer.eos_token_id
     ids = eos if isinstance(eos, list) else [] if eos is None else [eos]
-    weights = list(model.parameters())
+    parts = (model.get_input_embeddings(), model.get_decoder(), model.get_output_embeddings())
+    weights = list(dict.fromkeys(each for part in parts for each in part.parameters()))
     return TargetSpec(
         name=Path(path).name,
         architecture=type(model).__name__,

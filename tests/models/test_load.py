@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from test_families import SEEING, tiny
 from tiny_models import CPU, VOCAB, tiny_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -32,7 +33,11 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def save(folder: Path, family: str, **settings: object) -> Path:
-    tiny_model(family, seed=3, eos_token_id=5, **settings).save_pretrained(folder)
+    return with_tokenizer(tiny_model(family, seed=3, eos_token_id=5, **settings), folder)
+
+
+def with_tokenizer(model: Any, folder: Path) -> Path:
+    model.save_pretrained(folder)
     tokenizer = Tokenizer(models.WordLevel({f"w{i}": i for i in range(VOCAB)}, unk_token="w0"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="w5").save_pretrained(folder)
@@ -130,6 +135,18 @@ def test_a_folder_without_tokenizer(saved: Path, tmp_path: Path) -> None:
         file.unlink()
     with pytest.raises(UserError, match="has no tokenizer files"):
         load(folder)
+
+
+@pytest.mark.parametrize("family", SEEING)
+def test_of_a_model_that_sees_the_text_decoder_is_measured(family: str, tmp_path: Path) -> None:
+    model = tiny(family)
+    spec = load(with_tokenizer(model, tmp_path)).spec
+    assert f"{type(model).__name__} also sees images: its text decoder alone is measured." in (
+        spec.remarks
+    )
+    read = {id(each) for each in model.get_decoder().parameters()} | {id(model.lm_head.weight)}
+    alone = sum(each.numel() for each in model.parameters() if id(each) in read)
+    assert spec.parameters == alone < sum(each.numel() for each in model.parameters())
 
 
 def test_few_layers_have_no_default_features(tmp_path: Path) -> None:
