@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -37,6 +38,8 @@ class GenerationRow:
 
     An engine's row has None for what the engine does not tell. `accepted_at` are the rounds in
     which the draft in each position was accepted, where an engine tells these and no rounds.
+
+    `prompt_sha256` is that of the prompt's token ids, in short (16 digits).
     """
 
     prompt_id: str
@@ -81,6 +84,7 @@ class GenerationRow:
     culprit: str | None = None
     take: int = 0
     accepted_at: list[int] | None = None
+    prompt_sha256: str | None = None
 
     @property
     def lost_s(self) -> float:
@@ -102,6 +106,7 @@ class GenerationRow:
             new_tokens=len(generation.tokens),
             stop_reason=generation.stop_reason,
             prompt_tokens=len(generation.request.tokens),
+            prompt_sha256=_short_sha256(generation.request.tokens),
             token_ids=generation.tokens,
             wall_s=generation.wall_s,
             prefill_s=generation.prefill_s,
@@ -148,6 +153,10 @@ class GenerationRow:
     def key(self) -> str:
         """The key of the request that it answers."""
         return turn_key(self.prompt_id, self.turn)
+
+
+def _short_sha256(tokens: list[int]) -> str:
+    return hashlib.sha256(str(tokens).encode()).hexdigest()[:16]
 
 
 def _listed(numbers: tuple[int, ...] | None) -> list[int] | None:

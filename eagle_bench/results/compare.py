@@ -73,7 +73,7 @@ class Comparison:
     prompts : int
         Prompts (with turns) in both; `only_a`, `only_b` count the others, left out.
     retokenised : int
-        Shared prompts that have another number of prompt tokens in B.
+        Shared prompts that have other prompt tokens in B.
     disturbed : bool
         Whether others' work took some of the seconds in A or B. The speedup's intervals then also
         cover what they are without these seconds.
@@ -180,7 +180,9 @@ def _compare_jobs(name: str, a: Job, b: Job) -> Comparison:
     for figure in (*SPECULATIVE_FIGURES, *BASELINE_FIGURES):
         parts = [_by_prompt(cluster[figure].loc[shared]) for cluster in clusters]
         changes.append(_change(figure, *parts))
-    tokens = [side.prompt_tokens.loc[shared] for side in sides]
+    then, now = (side.contexts.loc[shared] for side in sides)
+    hashed = then["sha256"].notna() & now["sha256"].notna()  # Older rows have the length alone.
+    others = (then["tokens"] != now["tokens"]) | (hashed & (then["sha256"] != now["sha256"]))
     return Comparison(
         name,
         a.folder,
@@ -188,7 +190,7 @@ def _compare_jobs(name: str, a: Job, b: Job) -> Comparison:
         prompts=len(shared),
         only_a=len(sides[0].prompts) - len(shared),
         only_b=len(sides[1].prompts) - len(shared),
-        retokenised=int((tokens[0] != tokens[1]).sum()),
+        retokenised=int(others.sum()),
         disturbed=disturbed,
         changes=tuple(changes),
     )
@@ -212,10 +214,11 @@ class _Side:
             {
                 "prompt_id": [row.prompt_id for row in rows],
                 "turn": [row.turn for row in rows],
-                "prompt_tokens": [row.prompt_tokens for row in rows],
+                "tokens": [row.prompt_tokens for row in rows],
+                "sha256": [row.prompt_sha256 for row in rows],
             }
         )
-        self.prompt_tokens = by_prompt.groupby(["prompt_id", "turn"])["prompt_tokens"].first()
+        self.contexts = by_prompt.groupby(["prompt_id", "turn"]).first()
         arms = [self._arm(arm).index for arm in (self._method, BASELINE)]
         self.prompts = arms[0].intersection(arms[1])
 

@@ -53,6 +53,20 @@ def recorded(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+def test_prompts_that_the_template_renders_otherwise_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To as many tokens as before, as a template that states the time does."""
+    template = tmp_path / "t.jinja"
+    template.write_text("A {{ messages[0].content }}")
+    run = composed(*QUICK, "num_samples=2", f"chat_template={template}", "drafter=prompt_lookup")
+    run_job(run, tmp_path / "run", Loader(), ProgressBar(quiet=True))
+    for said, told in (("A", False), ("B", True)):
+        template.write_text(f"{said} {{{{ messages[0].content }}}}")
+        main([str(tmp_path / "run"), "--output", str(tmp_path / said)])
+        assert ("2 shared prompts have other prompt tokens in B" in capsys.readouterr().out) == told
+
+
 def test_a_run_is_repeated_and_a_changed_output_is_told(
     recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
