@@ -42,14 +42,14 @@ def attention_bias(mask: Tensor, groups: int, dtype: torch.dtype) -> Tensor:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, causal: bool = False) -> Tensor:
-    """Attention `[batch, q, heads * dim]`.
+    """Attention `[batch, q, heads * value_dim]`.
 
     Parameters
     ----------
     q : Tensor
         `[batch, heads, q, dim]`.
     k, v : Tensor
-        `[batch, kv_heads, kv, dim]`.
+        `[batch, kv_heads, kv, dim]`; the values' `dim` may be another.
     bias : Tensor or None
         From `attention_bias`; None lets every query see every key, or with `causal` those up to
         its own.
@@ -62,5 +62,5 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, causal: bool
         return out.transpose(1, 2).flatten(2)
     folded = q.reshape(batch, kv_heads, -1, dim)
     out = F.scaled_dot_product_attention(folded, k, v, attn_mask=bias)
-    apart = out.view(batch, kv_heads, -1, rows, dim)
+    apart = out.view(batch, kv_heads, -1, rows, v.shape[-1])
     return apart.permute(0, 3, 1, 2, 4).reshape(batch, rows, -1)

@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[Callable[[Tiny], None], str]] = {
     "unknown keys": (half_renamed, r"match no EAGLE head format.*nearest: decoder\.self_attn"),
     "no o_proj": (without("midlayer.self_attn.o_proj.weight"), r"lacks .*o_proj"),
     "no lm_head": (without("lm_head.weight", "norm.weight"), r"lacks .*norm\.weight"),
-    "DeepSeek's MLA": (deepseek, r"DeepSeek's latent attention \(kv_a_proj_with_mqa"),
+    "DeepSeek's MLA without its sizes": (deepseek, r"lacks qk_nope_head_dim, qk_rope_head_dim"),
     "fused q, k and v": (fused, r"missing .*q_proj\.weight \(nearest: .*qkv_proj"),
     "experts": (experts, r"missing .*gate_proj\.weight \(nearest: .*experts\.0"),
     "sinks": (

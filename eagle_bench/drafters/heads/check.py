@@ -37,12 +37,9 @@ def check_is_head(folder: Path, names: Iterable[str]) -> None:
     names = set(names)
     if any("lora_" in name for name in names):
         raise UserError(f"{folder} holds a LoRA adapter, not an EAGLE head.")
-    if any(".kv_a_proj_with_mqa." in name for name in names):
-        raise UserError(
-            f"{folder} holds an EAGLE head with DeepSeek's latent attention (kv_a_proj_with_mqa, "
-            "kv_b_proj), which is not run here; docs/formats.md lists what is."
-        )
-    wanted = ("fc.weight", "layers.0.self_attn.q_proj.weight", "layers.0.mlp.gate_proj.weight")
+    latent = any(".kv_a_proj_with_mqa." in name for name in names)
+    told_by = "kv_b_proj" if latent else "q_proj"
+    wanted = ("fc.weight", f"layers.0.self_attn.{told_by}.weight", "layers.0.mlp.gate_proj.weight")
     lacking = [name for name in wanted if name not in names]
     if not lacking:
         return

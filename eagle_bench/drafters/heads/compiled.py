@@ -74,6 +74,10 @@ def compile_levels(head: EagleHead, embeddings: Tensor, k: int, room: int) -> Co
     """
     if embeddings.device.type != "cpu":
         raise UserError("compile=draft is built for a CPU; use compile=off on a GPU.")
+    if head.config.deepseek is not None:
+        raise UserError(
+            "compile=draft is not built for DeepSeek's latent attention; use compile=off."
+        )
     start_s = time.perf_counter()
     config, dtype = head.config, embeddings.dtype
     plain = head.traceable()

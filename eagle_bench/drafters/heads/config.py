@@ -16,6 +16,29 @@ class MLAConfig:
 
 
 @dataclass(frozen=True)
+class DeepSeekConfig:
+    """DeepSeek's latent attention, whose keys and values are kept as plain ones.
+
+    Attributes
+    ----------
+    query_rank, key_rank : int or None, int
+        Width of the latent that queries, and keys with values, are made from; None for queries
+        made at once.
+    plain, turned, value : int
+        Dimensions of a query head that RoPE leaves and turns, and of a value head.
+    interleaved : bool
+        RoPE pairs neighbours, not dimensions half a head apart.
+    """
+
+    query_rank: int | None
+    key_rank: int
+    plain: int
+    turned: int
+    value: int
+    interleaved: bool = True
+
+
+@dataclass(frozen=True)
 class HeadConfig:
     """Everything that decides a head's parameters and arithmetic.
 
@@ -67,6 +90,7 @@ class HeadConfig:
     fc_norm: bool = False
     own_lm_head: bool = True
     mla: MLAConfig | None = None
+    deepseek: DeepSeekConfig | None = None
     generation: int = 3
     num_features: int = 3
     mask_token: int | None = None
@@ -82,5 +106,6 @@ class HeadConfig:
 
     def cache_elements_per_token(self) -> tuple[int, int]:
         """Cache entries per token and layer: as this head keeps them, and as plain k and v."""
-        plain = 2 * self.num_kv_heads * self.head_dim
+        value = self.deepseek.value if self.deepseek else self.head_dim
+        plain = self.num_kv_heads * (self.head_dim + value)
         return (self.mla.latent_dim if self.mla else plain), plain

@@ -78,6 +78,8 @@ def _check_expressible(config: HeadConfig, layout: str) -> None:
     if config.mask_token is not None and layout not in PARALLEL:
         known = " and ".join(PARALLEL)
         raise UserError(f"The layout {layout} cannot hold a P-EAGLE head; {known} can.")
+    if config.deepseek is not None:
+        raise UserError("A head with DeepSeek's latent attention is not written.")
     if config.reading.own_embeddings and config.target_hidden_size == config.hidden_size:
         raise UserError("No layout can say that a head as wide as its target embeds by itself.")
 

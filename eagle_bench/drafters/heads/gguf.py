@@ -78,7 +78,7 @@ def check_writable(config: HeadConfig) -> None:
         "an EAGLE-1/2 head": config.generation != 3,
         f"a head of {config.num_layers} layers": config.num_layers != 1,
         f"a head that reads {config.num_features} features": config.num_features != 3,
-        "a latent (MLA) head": config.mla is not None,
+        "a latent (MLA) head": config.mla is not None or config.deepseek is not None,
         "a head with EAGLE-3.1's norms": config.fc_norm or reading.norm_output,
         "a head with a norm before fc": config.norm_before_fc,
         "a head with q and k norms": config.qk_norm,

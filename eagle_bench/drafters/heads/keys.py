@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from transformers import LlamaConfig
+from transformers import DeepseekV3Config, LlamaConfig
 
 from eagle_bench.errors import UserError
 
@@ -75,6 +75,12 @@ READ: dict[str, Kind] = {
     "use_aux_hidden_state": FLAG,
     "mla_latent_dim": COUNT,
     "mla_rope_dim": INDEX,
+    "q_lora_rank": COUNT,
+    "kv_lora_rank": COUNT,
+    "qk_nope_head_dim": COUNT,
+    "qk_rope_head_dim": COUNT,
+    "v_head_dim": COUNT,
+    "rope_interleave": FLAG,
     "eagle_config": TABLE,
     "transformer_layer_config": TABLE,
     "speculators_model_type": TEXT,
@@ -83,7 +89,7 @@ READ: dict[str, Kind] = {
     "ptd_token_id": INDEX,
 }
 
-IDLE = frozenset(LlamaConfig().to_dict()) | {
+IDLE = frozenset({**DeepseekV3Config().to_dict(), **LlamaConfig().to_dict()}) | {
     *("auto_map", "torch_dtype", "bias", "mla_use_kv_norm", "ttt_length", "tokenizer_class"),
     *("speculators_version", "speculators_config", "embed_requires_grad", "name_or_path"),
     *("has_no_defaults_at_init", "target_model_type", "eagle_decoder_type"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,7 @@ from transformers.activations import ACT2FN
 
 from eagle_bench.config.values import Attention
 from eagle_bench.drafters.heads.attention import KERNELS
-from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
+from eagle_bench.drafters.heads.config import DeepSeekConfig, HeadConfig, MLAConfig
 from eagle_bench.drafters.heads.rope import Angles, rotate
 from eagle_bench.models.mask import within_window
 from eagle_bench.models.norm import Norm
@@ -137,6 +139,73 @@ class LatentAttention(nn.Module):
         return torch.as_tensor(self.o_proj(out))
 
 
+class DeepSeekAttention(nn.Module):
+    """DeepSeek's latent attention: queries and keys of a plain part and one that RoPE turns.
+
+    The cache keeps keys and values, made from the latent once.
+    """
+
+    def __init__(
+        self, config: HeadConfig, sizes: DeepSeekConfig, width: int, index: int, kernel: Attention
+    ) -> None:
+        super().__init__()
+        self.index, self.heads, self.sizes = index, config.num_heads, sizes
+        self.attend = KERNELS[kernel]
+        self.window = config.reading.window
+        self.gain = _yarn_gain(config.reading.rope.scaling or {})
+        rows, eps = self.heads * config.head_dim, config.rms_eps
+        if sizes.query_rank is None:
+            self.q_proj = nn.Linear(width, rows, bias=False)
+        else:
+            self.q_a_proj = nn.Linear(width, sizes.query_rank, bias=False)
+            self.q_a_layernorm = RMSNorm(sizes.query_rank, eps)
+            self.q_b_proj = nn.Linear(sizes.query_rank, rows, bias=False)
+        self.kv_a_proj_with_mqa = nn.Linear(width, sizes.key_rank + sizes.turned, bias=False)
+        self.kv_a_layernorm = RMSNorm(sizes.key_rank, eps)
+        made = self.heads * (sizes.plain + sizes.value)
+        self.kv_b_proj = nn.Linear(sizes.key_rank, made, bias=False)
+        self.o_proj = nn.Linear(
+            self.heads * sizes.value, config.hidden_size, bias=config.output_bias
+        )
+
+    def forward(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        rope: Angles,
+        mask: Tensor | None,
+        cache: Cache | None,
+    ) -> Tensor:
+        sizes = self.sizes
+        once = sizes.query_rank is None
+        q = self.q_proj(x) if once else self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x)))
+        q = q.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        latent, turned = self.kv_a_proj_with_mqa(x).split((sizes.key_rank, sizes.turned), dim=-1)
+        kv = self.kv_b_proj(self.kv_a_layernorm(latent)).unflatten(-1, (self.heads, -1))
+        k, v = kv.transpose(1, 2).split((sizes.plain, sizes.value), dim=-1)
+        angles = rope(positions, x.dtype)
+        q_turned = rotate(self._paired(q[..., sizes.plain :]), *angles)
+        k_turned = rotate(self._paired(turned[:, None]), *angles).expand(-1, self.heads, -1, -1)
+        q = torch.cat((q[..., : sizes.plain], q_turned), dim=-1) * self.gain
+        k = torch.cat((k, k_turned), dim=-1)
+        if cache is not None:
+            k, v = cache.update(k, v, self.index)
+        out = self.attend(q, k, v, _visible(mask, q, k, self.window))
+        return torch.as_tensor(self.o_proj(out))
+
+    def _paired(self, x: Tensor) -> Tensor:
+        """Dimensions that RoPE pairs, brought half the width apart."""
+        if not self.sizes.interleaved:
+            return x
+        return x.reshape(*x.shape[:-1], -1, 2).transpose(-1, -2).flatten(-2)
+
+
+def _yarn_gain(scaling: Mapping[str, Any]) -> float:
+    """By what yarn's `mscale_all_dim` raises all scores."""
+    share, factor = scaling.get("mscale_all_dim"), float(scaling.get("factor", 1.0))
+    return (0.1 * share * math.log(factor) + 1.0) ** 2 if share and factor > 1 else 1.0
+
+
 class MLP(nn.Module):
     """The gated feed-forward block; gate and up in one product."""
 
@@ -169,11 +238,13 @@ class Layer(nn.Module):
         self.input_layernorm = None if bare else RMSNorm(width, eps)
         self.post_attention_layernorm = RMSNorm(width, eps)
         rows = 2 * width if self.paired else width
-        self.self_attn: GroupedQueryAttention | LatentAttention
-        if config.mla is None:
-            self.self_attn = GroupedQueryAttention(config, rows, index, attention)
-        else:
+        self.self_attn: GroupedQueryAttention | LatentAttention | DeepSeekAttention
+        if config.deepseek is not None:
+            self.self_attn = DeepSeekAttention(config, config.deepseek, rows, index, attention)
+        elif config.mla is not None:
             self.self_attn = LatentAttention(config, config.mla, rows, index, attention)
+        else:
+            self.self_attn = GroupedQueryAttention(config, rows, index, attention)
         self.mlp = MLP(config)
 
     def forward(

@@ -15,13 +15,14 @@ from transformers.activations import ACT2FN
 
 from eagle_bench.config.values import HeadKind
 from eagle_bench.drafters.heads.checkpoint import Checkpoint
-from eagle_bench.drafters.heads.config import HeadConfig, MLAConfig
+from eagle_bench.drafters.heads.config import DeepSeekConfig, HeadConfig, MLAConfig
 from eagle_bench.errors import UserError
 
 SIZES = ("hidden_size", "num_attention_heads", "intermediate_size", "vocab_size")
 TOLD_BY_CONFIG = ("norm_before_residual", "norm_output")
 TOLD_BY_TENSORS = ("norm_before_fc", "fc_norm")
 MASK_TOKENS = ("mask_token_id", "pard_token", "ptd_token_id")
+ATTENTION = "layers.0.self_attn."
 LAYER_NUMBER = re.compile(r"layers\.(\d+)\.")
 Weights = Mapping[str, Tensor]
 
@@ -108,6 +109,8 @@ def _activation(sizes: Mapping[str, Any]) -> str:
 
 def _attention(sizes: Mapping[str, Any], weights: Weights, hidden: int) -> dict[str, Any]:
     heads = sizes["num_attention_heads"]
+    if f"{ATTENTION}kv_b_proj.weight" in weights:
+        return _deepseek(sizes, weights, heads)
     kv_heads = sizes.get("num_key_value_heads") or heads
     if heads % kv_heads:
         raise UserError(
@@ -132,6 +135,32 @@ def _attention(sizes: Mapping[str, Any], weights: Weights, hidden: int) -> dict[
     if key in weights:
         _agree("num_key_value_heads * head_dim", kv_heads * head_dim, key, weights[key].shape[0])
     return {"num_heads": heads, "num_kv_heads": kv_heads, "head_dim": head_dim, "mla": mla}
+
+
+def _deepseek(sizes: Mapping[str, Any], weights: Weights, heads: int) -> dict[str, Any]:
+    parts = ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
+    if lacking := [key for key in parts if sizes.get(key) is None]:
+        raise UserError(f"config.json of the head lacks {', '.join(lacking)}.")
+    plain, turned, value = (sizes[key] for key in parts)
+    ranks: list[int | None] = []
+    for said, norm in (("q_lora_rank", "q_a_layernorm"), ("kv_lora_rank", "kv_a_layernorm")):
+        tensor = weights.get(f"{ATTENTION}{norm}.weight")
+        ranks.append(None if tensor is None else len(tensor))
+        _agree(said, sizes.get(said), norm, ranks[-1] or 0)
+    latent = DeepSeekConfig(
+        query_rank=ranks[0],
+        key_rank=ranks[1] or 0,
+        plain=plain,
+        turned=turned,
+        value=value,
+        interleaved=sizes.get("rope_interleave") is not False,
+    )
+    return {
+        "num_heads": heads,
+        "num_kv_heads": heads,
+        "head_dim": plain + turned,
+        "deepseek": latent,
+    }
 
 
 def _agree(said: str, value: int | None, tensor: str, rows: int) -> None:

@@ -112,7 +112,7 @@ def report_on(
         shapes={name: getattr(config, name) for name in SHAPES}
         | ({"latent_dim": config.mla.latent_dim} if config.mla else {}),
         positions=checkpoint.sizes.get("max_position_embeddings"),
-        attention="MLA" if config.mla else "GQA",
+        attention="DeepSeek MLA" if config.deepseek else "MLA" if config.mla else "GQA",
         coverage=config.draft_vocab_size / config.vocab_size,
         aux_layers=list(layers) if layers is not None else None,
         flags={name: getattr(config, name) for name in (*TOLD_BY_TENSORS, "own_lm_head")},

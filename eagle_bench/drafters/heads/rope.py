@@ -36,11 +36,13 @@ class Rope:
             )
         rope = config.reading.rope
         self._theta = rope.theta
-        self._head_dim = config.head_dim
-        self._turned = int(config.head_dim * rope.partial)
+        self._head_dim, partial = config.head_dim, rope.partial
+        if config.deepseek is not None:
+            self._head_dim, partial = config.deepseek.turned, 1.0
+        self._turned = int(self._head_dim * partial)
         self._max_positions = config.max_positions
         self._parameters = {"rope_theta": self._theta, "rope_type": self.kind, **scaling}
-        self._parameters["partial_rotary_factor"] = rope.partial
+        self._parameters["partial_rotary_factor"] = partial
         self._inv_freq, self.magnitude = self._frequencies(config.max_positions)
 
     def __call__(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.layer import GroupedQueryAttention, LatentAttention
+from eagle_bench.drafters.heads.layer import (
+    DeepSeekAttention,
+    GroupedQueryAttention,
+    LatentAttention,
+)
 
 
 class StepKeys:
@@ -123,5 +127,5 @@ def ttt_attention(
 def use_ttt_attention(head: EagleHead) -> None:
     """Let every layer of `head` attend as training-time test does."""
     for attention in head.modules():
-        if isinstance(attention, (GroupedQueryAttention, LatentAttention)):
+        if isinstance(attention, (GroupedQueryAttention, LatentAttention, DeepSeekAttention)):
             attention.attend = partial(ttt_attention, window=attention.window)

@@ -21,6 +21,8 @@ def parts_of(config: HeadConfig) -> Parts:
     kv = config.num_kv_heads * config.head_dim
     inner = config.intermediate_size
     parts: Parts = {"mlp.gate_up_proj": (("mlp.gate_proj", inner), ("mlp.up_proj", inner))}
+    if config.deepseek is not None:
+        return parts
     if config.mla is None:
         parts["self_attn.qkv_proj"] = (
             ("self_attn.q_proj", q),
