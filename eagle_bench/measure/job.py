@@ -79,7 +79,9 @@ def run_job(config: RunConfig, folder: Path, loader: Loader, watcher: Watcher) -
         except UserError as error:
             store.fail(str(error), plain(config), provenance)
             raise
-        except (RuntimeError, MemoryError) as error:
+        except OSError:  # The disk's, which tells of itself.
+            raise
+        except Exception as error:  # Whatever loading or a forward pass of any class may raise.
             reason = _reason(error, config)
             with suppress(RunFailure):  # A folder that cannot be written may be the reason.
                 store.fail(reason, plain(config), provenance)
@@ -269,9 +271,11 @@ def _look_closer(setup: Setup, store: RunFolder, watcher: Watcher, summary: dict
         watcher.say(f"trace: {write_trace(config, session, prompts[0], store.path)}")
 
 
-def _reason(error: RuntimeError | MemoryError, config: RunConfig) -> str:
+def _reason(error: Exception, config: RunConfig) -> str:
     """One line; memory that ran out is told with the settings that need less of it."""
-    line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    line = next(iter(str(error).splitlines()), "")
+    if not line or not isinstance(error, RuntimeError | MemoryError):
+        line = f"{type(error).__name__} {line}".strip()
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in line:
         return (
             f"out of memory with batch_size={config.batch_size} and gen_len={config.gen_len}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -313,6 +314,27 @@ def test_rows_of_two_machines_in_one_result(
     assert "mixed_machines" in violated(dict(found))
     [guard] = [each for each in found["guards"] if each["name"] == "mixed_machines"]
     assert "elsewhere" in guard["detail"]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (TypeError("no such argument"), "TypeError no such argument"),
+        (KeyError("full_attention"), "KeyError 'full_attention'"),
+        (AssertionError(), "AssertionError"),
+    ],
+)
+def test_whatever_a_forward_raises_leaves_a_failed_result(
+    tmp_path: Path, error: Exception, sentence: str
+) -> None:
+    def broken(*_: Any) -> torch.Tensor:
+        raise error
+
+    with pytest.raises(RunFailure, match=f"^the run failed: {sentence}") as failure:
+        run_job(settings(), tmp_path, Planted(with_logits(broken)), Watch())
+    assert "in broken" in failure.value.__notes__[0]
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["status"], result["reason"]) == ("failed", sentence)
 
 
 def test_a_head_read_at_the_wrong_layers(tmp_path: Path) -> None:
