@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,26 @@ def test_order_of_a_sweep_is_doubted_when_intervals_overlap() -> None:
     assert sweep_words(apart[:1], ["gen_len"])[0] == (
         "The speedup is 1.20x (1.10 to 1.30) at 50 tokens."
     )
+
+
+def test_engines_are_not_ranked_by_their_speedups_and_their_counts_are_told() -> None:
+    gap = {"equal_prompts": 9, "prompts": 10, "sentence": "vllm accepts 0.99 times ours."}
+    own, served = job(1.2, 1.1, 1.3), job(2.0, 1.8, 2.2)
+    jobs = [
+        replace(each, config={**each.config, "engine": {"name": name}}, summary=summary)
+        for each, name, summary in (
+            (own, "own", own.summary),
+            (served, "vllm", {**served.summary, "engine_gap": gap}),
+        )
+    ]
+    words = sweep_words(jobs, ["engine.name"])
+    assert words[0].startswith(
+        "Each over its own baseline, the best speedups are 1.20x (1.10 to 1.30) in own and 2.00x "
+        "(1.80 to 2.20) in vllm: "
+    )
+    assert "In 9 of 10 generations an engine's counts are our own loop's." in words
+    assert not [each for each in words if "best one" in each]
+    assert "vllm accepts 0.99 times ours." in job_words(jobs[1])
 
 
 def test_changed_outputs_are_told() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from eagle_bench.records.generation import BASELINE
 from eagle_bench.records.job import Job
-from eagle_bench.results.charts.naming import job_name, method_name
+from eagle_bench.results.charts.naming import job_name, method_name, setting
 
 DEFAULT_CONFIDENCE = 0.95
+ENGINE = "engine.name"
 
 
 def job_words(job: Job) -> list[str]:
@@ -24,6 +25,7 @@ def job_words(job: Job) -> list[str]:
         _cost_words(job),
         lossless_words(lossless),
         _control_words(lossless.get("fp32_control") or {}),
+        (job.summary.get("engine_gap") or {}).get("sentence", ""),
         advice or "",
     ]
     return [sentence for sentence in words if sentence]
@@ -46,16 +48,22 @@ def sweep_words(jobs: Sequence[Job], keys: Sequence[str]) -> list[str]:
     if not ranked:
         return [counted, "None of them has a speedup to report."]
     best, worst = ranked[0], ranked[-1]
-    words = [_range_words(best, worst, keys), counted]
-    if best.speculative.get("calls_per_token") is not None:
+    of_engine = {str(setting(job, ENGINE)): job for job in reversed(ranked)}
+    several = len(of_engine) > 1
+    first = _engine_words(of_engine) if several else _range_words(best, worst, keys)
+    words = [first, counted]
+    if not several and best.speculative.get("calls_per_token") is not None:
         words.append(f"At the best one, {_lowered(_cost_words(best))}")
+    if gaps := [gap for job in ranked if (gap := job.summary.get("engine_gap"))]:
+        equal, compared = (sum(gap[name] for gap in gaps) for name in ("equal_prompts", "prompts"))
+        words.append(f"In {equal} of {compared} generations an engine's counts are our own loop's.")
     inexact = [
         job for job in ranked if (job.summary.get("lossless") or {}).get("exact_share", 1.0) != 1.0
     ]
-    compared = [job for job in ranked if (job.summary.get("lossless") or {}).get("pairs")]
+    paired = [job for job in ranked if (job.summary.get("lossless") or {}).get("pairs")]
     if inexact:
         words.append(f"Outputs differ from the baseline's in {_count(len(inexact), 'job')}.")
-    elif len(compared) == len(ranked):
+    elif len(paired) == len(ranked):
         words.append("In every job all outputs equal the baseline's, token for token.")
     return words
 
@@ -127,6 +135,15 @@ def _range_words(best: Job, worst: Job, keys: Sequence[str]) -> str:
         return f"The speedup is {top}."
     bottom = f"{_speedup(worst)} at {job_name(worst, keys)}"
     return f"The speedup goes from {bottom} to {top}; {_overlap(best, worst)}."
+
+
+def _engine_words(of_engine: Mapping[str, Job]) -> str:
+    """Each engine's best speedup; one is over another baseline than the next."""
+    told = [f"{_speedup(job)} in {name}" for name, job in sorted(of_engine.items())]
+    return (
+        f"Each over its own baseline, the best speedups are {' and '.join(told)}: they tell what a "
+        "head brings to an engine, and not which engine is faster."
+    )
 
 
 def _overlap(best: Job, worst: Job) -> str:
