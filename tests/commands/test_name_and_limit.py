@@ -31,6 +31,15 @@ def test_a_name_leads_the_folder_and_stays_out_of_the_hash(tmp_path: Path) -> No
     assert run_name(other) == f"first try-{run_name(one)}"
 
 
+def test_the_runs_of_an_engine_are_named_after_it() -> None:
+    def named(engine: str) -> str:
+        return run_name(
+            Job(Path("x"), "complete", config={"engine": {"name": engine}, "gen_len": 8})
+        )
+
+    assert (named("own"), named("vllm")) == ("8", "vllm-8")
+
+
 def test_names_that_differ_are_a_column() -> None:
     jobs = [Job(Path(name), "missing", config={"name": name, "gen_len": 8}) for name in ("a", "b")]
     table = job_table(jobs)

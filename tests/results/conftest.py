@@ -147,6 +147,7 @@ def _summary(run: Simulation) -> dict[str, Any]:
 def plain_config(**changes: Any) -> dict[str, Any]:
     """A run's config as plain data; `decoding__draft_len=2` sets a dotted key."""
     config: dict[str, Any] = {
+        "engine": {"name": "own"},
         "model": {"name": "embedded", "path": None},
         "drafter": {"name": "embedded", "path": None},
         "dataset": {"name": "embedded", "path": None},

@@ -9,6 +9,7 @@ from eagle_bench.results.swept import settings, value_text
 
 STEP = "gen_len"
 PREFIX = "speed/"
+ENGINE, OURS = "engine.name", "own"
 NAMED = ("decoding.name", "drafter.name", STEP)
 
 
@@ -39,8 +40,9 @@ def numbers(job: Job) -> dict[str, float]:
 
 
 def run_name(job: Job) -> str:
-    """A name to tell runs apart by: the run's own, then method, drafter, length."""
+    """A name to tell runs apart by: the run's own, an engine's, then method, drafter, length."""
     values = settings(job.config)
     own = [job.name] if job.name else []
+    own += [str(values[ENGINE])] if values.get(ENGINE, OURS) != OURS else []
     parts = [*own, *(value_text(values[key]) for key in NAMED if key in values)]
     return "-".join(parts) or job.folder.name

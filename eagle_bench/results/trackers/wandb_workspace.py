@@ -24,7 +24,12 @@ CURVES = {
     "tau: tokens per verification": ("tau",),
     "Accepted over drafted tokens": ("acceptance_rate",),
 }
-GROUPS = {"method": "decoding.name", "drafter": "drafter.name", "target": "model.name"}
+GROUPS = {
+    "method": "decoding.name",
+    "drafter": "drafter.name",
+    "target": "model.name",
+    "engine": "engine.name",
+}
 PICTURES = (
     "speedup_by_gen_len",
     "calls_per_token",
