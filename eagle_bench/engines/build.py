@@ -66,7 +66,6 @@ def build_arms(
         Its server does not start.
     """
     engine, target, head = config.engine, session.target, session.drafter.head
-    draft_len = config.decoding.levels
     about: dict[str, Any] = {"name": engine.name}
     match engine:
         case ServedConfig() if engine.running is not None:
@@ -79,12 +78,12 @@ def build_arms(
             assert head is not None
             launch_llama_cpp.check_pair(target, head)
             about["package"] = launch_llama_cpp.installed_version()
-            ready_s = launch_llama_cpp.READY_S
+            ready_s, draft_len = launch_llama_cpp.READY_S, config.decoding.levels
             write = partial(launch_llama_cpp.launches, target, head, draft_len)
         case VllmConfig():
             assert head is not None
             launch_vllm.check_pair(config.model, head)
-            ready_s = launch_vllm.READY_S
+            ready_s, draft_len = launch_vllm.READY_S, config.decoding.levels
             write = partial(
                 launch_vllm.launches, engine, config.model, target.spec, head, draft_len
             )
