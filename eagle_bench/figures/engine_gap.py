@@ -36,6 +36,11 @@ class EngineGap:
         """Whether every count of every prompt is equal."""
         return self.equal_prompts == self.prompts
 
+    @property
+    def holds_one(self) -> bool:
+        """Whether the interval is there and holds 1."""
+        return self.low is not None and self.high is not None and self.low <= 1 <= self.high
+
 
 def engine_gap(engine: Sequence[Counts], ours: Sequence[Counts], sampling: Sampling) -> EngineGap:
     """Compare the counts of the same prompts, in the same order.

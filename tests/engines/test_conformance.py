@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from engine_run import engine_config
 
+from eagle_bench.config.values import DType
+from eagle_bench.decoding.build import build_speculative
 from eagle_bench.engines.conversation import Conversation
-from eagle_bench.engines.session import Session
+from eagle_bench.engines.session import Loader, Session
 from eagle_bench.engines.setup import chosen_prompts
+from eagle_bench.figures.counts import clipped
+from eagle_bench.figures.guards import other_counts
 from eagle_bench.measure.conformance import conformance, reading_of
 from eagle_bench.records.counts import Counts, Told
 from eagle_bench.records.generation import BASELINE, Generation, Request
@@ -87,3 +92,25 @@ def test_a_gap_says_which_reading_explains_it(session: Session) -> None:
     assert found["equal_prompts"] < 4
     assert found["reading"] == late
     assert f"once our loop reads the head with {late}; the tokens of 4" in found["sentence"]
+
+
+def test_a_count_that_rounding_explains_is_no_gap_below_float32() -> None:
+    config = replace(CONFIG, dtype=DType.bfloat16, num_samples=6)
+    session = Loader().session(config)
+    prompts = chosen_prompts(config).prompts
+    ours = build_speculative(config, session.target, session.drafter.drafter)
+    rows = []
+    for prompt, more in zip(prompts, (0, 0, 0, 0, 0, 1), strict=True):
+        [own] = ours.generate([Conversation(session, prompt).request(config.gen_len)])
+        behind = own.overshoot if own.stop_reason == "eos" else 0
+        counts = clipped(own.accept_lengths, 4, config.gen_len, behind)
+        told = told_of(replace(counts, accepted=counts.accepted - more))
+        rows.append(
+            GenerationRow.of(replace(own, told=told), Trial(prompt.id, "", 0, "chain", 0), None)
+        )
+    found = conformance(config, session, prompts, rows)
+    assert found is not None
+    assert found["by_rounding"], found
+    assert "5 of 6 generations are equal, and bfloat16 explains the others" in found["sentence"]
+    assert other_counts(found).ok
+    assert not other_counts(found | {"by_rounding": False}).ok

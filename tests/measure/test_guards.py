@@ -177,7 +177,7 @@ def test_a_context_beyond_the_heads_positions(rows):
 
 
 def test_an_engine_that_counts_otherwise(rows):
-    gap = {"prompts": 8, "equal_prompts": 8, "sentence": "8 of 8 are equal."}
+    gap = {"prompts": 8, "equal_prompts": 8, "by_rounding": False, "sentence": "8 of 8."}
     assert violated(rows, engine_gap=gap) == set()
     assert violated(rows, engine_gap=gap | {"equal_prompts": 7}) == {"engine_gap"}
 
