@@ -30,11 +30,12 @@ def check_family(settings: Any, *, key: str, path: str) -> None:
     name = kind.__name__ if kind else (settings.architectures or [settings.model_type])[0]
     try:
         text = settings.get_text_config()
+        assert min(text.hidden_size, text.vocab_size, text.num_hidden_layers) > 0
         layers = {type(layer) for layer in DynamicCache(config=settings).layers}
-    except (AttributeError, ValueError) as error:
+    except Exception as error:  # Whatever the settings of another class may raise.
         raise UserError(
-            f"{key}={path} is a {name}, whose config is not that of one decoder; use a text model "
-            "that AutoModelForCausalLM loads."
+            f"{key}={path} is a {name}, whose config.json is not that of one decoder; use a text "
+            "model that AutoModelForCausalLM loads."
         ) from error
     remote = "AutoModelForCausalLM" in (getattr(settings, "auto_map", None) or {})
     if kind is None and not remote:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,10 @@ from eagle_bench.models.target import (
     default_aux_layers,
 )
 from eagle_bench.models.transformers_target import TransformersTarget, decoder_layers
+
+Faults = tuple[type[Exception], ...]
+NAMED = re.compile(r"^\w+(?:Error|Exception): ")
+"""How libraries begin the reason of a reason."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -123,6 +128,7 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
         No such folder or hub id, no decoder, a family that cannot be run, broken, missing or
         left-over weights, or a lean implementation that the model does not fit.
     """
+    from safetensors import SafetensorError
     from transformers import AutoTokenizer
     from transformers.utils import logging
 
@@ -166,6 +172,7 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
             output_loading_info=True,
             **options,
         ),
+        (OSError, ValueError, SafetensorError, KeyError, ImportError),  # Memory may run out.
     )
     remarks += check_tensors(model, report, decoder_layers(model), key=key, path=path)
     if file:
@@ -239,12 +246,13 @@ def spec_of(
     )
 
 
-def _or_refuse(key: str, path: str, what: str, load: Callable[[], Any]) -> Any:
-    """Loading errors of transformers as one sentence; its programming errors stay visible."""
-    from safetensors import SafetensorError
-
+def _or_refuse(
+    key: str, path: str, what: str, load: Callable[[], Any], faults: Faults = (Exception,)
+) -> Any:
+    """What transformers says of a file that it cannot read, as one sentence."""
     try:
         return load()
-    except (OSError, ValueError, SafetensorError, KeyError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise UserError(f"{key}={path}: the {what} cannot be loaded: {reason}") from error
+    except faults as error:
+        said = [NAMED.sub("", line.strip()) for line in str(error).splitlines() if line.strip()]
+        whole = " ".join(said[: 2 if said and said[0].endswith(":") else 1]) or "it is broken"
+        raise UserError(f"{key}={path}: the {what} cannot be loaded: {whole[:200]}") from error

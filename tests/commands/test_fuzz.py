@@ -18,11 +18,13 @@ from safetensors.torch import save
 
 from eagle_bench.config.dataset import DatasetConfig
 from eagle_bench.config.drafter import Eagle3Config
+from eagle_bench.config.model import ModelConfig
 from eagle_bench.config.run import RunConfig
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.drafters.heads.load import load_head
 from eagle_bench.errors import UserError
 from eagle_bench.launch.command import hydra_command
+from eagle_bench.models.load import target_shape
 
 EXCEPTION = re.compile(r"\b[A-Z]\w*(?:Error|Exception|Warning)\b")
 TARGET: Any = SimpleNamespace(hidden_size=16, vocab_size=24, num_layers=12)
@@ -148,6 +150,48 @@ def test_heads(block: int, tmp_path: Path) -> None:
     assert 0 < taken < 100
 
 
+TARGET_CONFIG: dict[str, Any] = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 16,
+    "intermediate_size": 20,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 4,
+    "num_hidden_layers": 3,
+    "vocab_size": 24,
+    "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-5,
+    "eos_token_id": 2,
+    "hidden_act": "silu",
+}
+OTHERS = (
+    *("rope_scaling", "rope_parameters", "layer_types", "sliding_window", "auto_map", "dtype"),
+    *("text_config", "vision_config", "quantization_config", "is_decoder", "tie_word_embeddings"),
+)
+FAMILIES = ("qwen2", "gemma3", "gpt2", "bert", "t5", "nonsense", "qwen2_5_vl", "mamba", "blt")
+
+
+def test_target_configs(tmp_path: Path) -> None:
+    taken = 0
+    for number in range(100):
+        random = Random(f"target {number}")
+        folder = tmp_path / f"target{number}"
+        folder.mkdir()
+        config = dict(TARGET_CONFIG)
+        for _ in range(random.randint(0, 2)):
+            config[random.choice([*config, *OTHERS])] = random.choice(ODD)
+        if random.random() < 0.2:
+            config["model_type"] = random.choice(FAMILIES)
+        document = json.dumps(config).encode()
+        if random.random() < 0.2:
+            document = spoilt(document, random)
+        (folder / "config.json").write_bytes(document)
+        model = ModelConfig(name="local", path=str(folder))
+        taken += taken_or_refused(lambda s=model: target_shape(s), str(folder))  # type: ignore[misc]
+    assert 0 < taken < 100
+
+
 ROWS: tuple[dict[str, Any], ...] = (
     {"prompt": "Say it."},
     {"question_id": 81, "category": "writing", "turns": ["One.", "Two."]},
@@ -202,7 +246,7 @@ VALUES = (
 )
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", range(2))
 @pytest.mark.filterwarnings("ignore")
 def test_command_lines(
     block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
