@@ -1,11 +1,12 @@
-"""Orders the prompts that ship: in each family, those whose baseline does not loop come first.
+"""Orders the prompts that ship: those come first whose baseline does not loop.
 
     python -m eagle_bench.run num_samples=80 gen_len=1000 stop=length tracker=none
     python experiments/embedded_pair/order.py RUN_FOLDER
 
-Looks at the baseline's output alone. A prompt is held back when the text loops, by the measure of
-the guard `loops`, at 50, 100, 200, 500 or 1000 tokens; otherwise a family keeps its order, and the
-families take turns. Rewrites `prompts.jsonl` and prints how many each family has that do not loop.
+Looks at the baseline's output alone. A prompt loops when its text does, by the measure of the guard
+`loops`, at 50, 100, 200, 500 or 1000 tokens. In each family those that do not loop come first, the
+families take turns, and the first eight of all that do not loop, a default run's, go to the front.
+Rewrites `prompts.jsonl` and prints how many each family has that do not loop.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ import json
 import sys
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import eagle_bench
 from eagle_bench.figures.guards import LOOP_UNIQUE_SHARE, unique_bigram_share
 
 PROMPTS = Path(eagle_bench.__file__).parent / "assets" / "prompts.jsonl"
 LENGTHS = (50, 100, 200, 500, 1000)
+FRONT = 8
+FAMILIES = ("arithmetic", "extract", "code", "table", "rewrite", "story", "sequence", "facts")
+Prompt = dict[str, Any]
 
 
 def looping(run: Path) -> set[str]:
@@ -35,18 +40,23 @@ def looping(run: Path) -> set[str]:
 
 def main(run: Path) -> None:
     """Rewrite the prompts in the order that the run's baseline gives."""
-    held_back = looping(run)
-    families: dict[str, list[tuple[bool, int, str]]] = {}
-    for line in PROMPTS.read_text(encoding="utf-8").splitlines():
-        prompt = json.loads(line)
-        number = int(prompt["question_id"])
-        place = str(number) in held_back, number, line
-        families.setdefault(prompt["category"], []).append(place)
-    for family, prompts in families.items():
-        print(f"{family}: {sum(not loops for loops, *_ in prompts)} of {len(prompts)} do not loop")
-    turns = zip(*map(sorted, families.values()), strict=True)
-    lines = [line for _, _, line in chain.from_iterable(turns)]
-    PROMPTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    loops = looping(run)
+    prompts = [json.loads(line) for line in PROMPTS.read_text(encoding="utf-8").splitlines()]
+    prompts.sort(key=lambda prompt: (_loops(prompt, loops), prompt["question_id"]))
+    families: dict[str, list[Prompt]] = {name: [] for name in FAMILIES}
+    for prompt in prompts:
+        families[prompt["category"]].append(prompt)
+    for name, own in families.items():
+        print(f"{name}: {sum(not _loops(each, loops) for each in own)} of {len(own)} do not loop")
+    turns = list(chain.from_iterable(zip(*families.values(), strict=True)))
+    front = [prompt for prompt in turns if not _loops(prompt, loops)][:FRONT]
+    ordered = front + [prompt for prompt in turns if prompt not in front]
+    lines = [json.dumps(prompt, ensure_ascii=False) + "\n" for prompt in ordered]
+    PROMPTS.write_text("".join(lines), encoding="utf-8")
+
+
+def _loops(prompt: Prompt, loops: set[str]) -> bool:
+    return str(prompt["question_id"]) in loops
 
 
 if __name__ == "__main__":
