@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from eagle_bench.config.run import RESULT_IRRELEVANT
 from eagle_bench.errors import UserError
 from eagle_bench.records.find import find_jobs
-from eagle_bench.records.job import Job
+from eagle_bench.results.circumstances import circumstances
 from eagle_bench.results.collect import SWEEP_CSV
 
 HERE = Path(__file__).parent
@@ -51,7 +51,8 @@ def record(sweep: Path, study: Path) -> str:
     for file in [*sorted(sweep.glob("*.md")), *sorted(sweep.glob("*.png"))]:
         shutil.copyfile(file, study / file.name)
     guards = {guard["name"].partition(".")[0] for job in jobs for guard in job.summary["guards"]}
-    return f"    {command(sweep)}\n\n{header(jobs)}\nRemarks: {_joined(guards) or 'none'}."
+    measured = " · ".join(circumstances(jobs))
+    return f"    {command(sweep)}\n\n{measured}.\nRemarks: {_joined(guards) or 'none'}."
 
 
 def command(sweep: Path) -> str:
@@ -59,26 +60,6 @@ def command(sweep: Path) -> str:
     overrides = OmegaConf.load(sweep / "multirun.yaml").hydra.overrides.task
     kept = [each for each in overrides if each.split("=")[0] not in RESULT_IRRELEVANT]
     return " ".join(["python -m eagle_bench.run -m", *kept])
-
-
-def header(jobs: list[Job]) -> str:
-    """Target, prompts, data type, threads, processor and date in one line."""
-    made = [job.provenance for job in jobs]
-    target = _joined(_target(job) for job in jobs)
-    prompts = _joined(each["dataset"]["prompts"] for each in made)
-    dtype = _joined(each["target"]["dtype"] for each in made)
-    threads = _joined(each["threads"] for each in made)
-    machine = _joined(each["gpu"]["name"] if each["gpu"] else each["cpu"]["model"] for each in made)
-    day = min(each["timestamp"] for each in made)[:10]
-    return (
-        f"Target: {target}, {prompts} prompts, {dtype}, {threads} "
-        f"thread{'' if threads == '1' else 's'} of {machine}, {day}."
-    )
-
-
-def _target(job: Job) -> str:
-    model = job.config["model"]
-    return str(model["name"] if model["path"] is None else job.provenance["target"]["name"])
 
 
 def _joined(values: Iterable[object]) -> str:

@@ -107,6 +107,7 @@ def _work(
     diff = git_diff(Path(__file__))
     if diff is not None:
         store.write_diff(diff)
+    store.write_prompts({prompt.id: prompt.turns for prompt in setup.prompts.prompts})
     rendered = rendered_sha256(setup.session, setup.prompts.prompts)
     if config.measure.preflight:
         ask_head(setup, watcher)

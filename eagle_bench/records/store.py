@@ -26,6 +26,7 @@ from eagle_bench.records.job import (
 )
 from eagle_bench.records.jsonl import JsonLines
 from eagle_bench.records.lock import FolderLock
+from eagle_bench.records.prompts import write_prompts
 from eagle_bench.records.rowfiles import (
     GENERATIONS,
     GENERATIONS_PARQUET,
@@ -122,6 +123,10 @@ class RunFolder:
         if self._rounds is None:
             self._rounds = JsonLines(self.path / ROUNDS)
         self._rounds.append(map(asdict, rows))
+
+    def write_prompts(self, prompts: Mapping[str, Sequence[str]]) -> None:
+        """Keep what was asked, the user's messages by prompt, for the report."""
+        write_prompts(self.path, prompts)
 
     def write_diff(self, diff: str) -> None:
         """Keep what was not committed in the checkout that measured."""

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from eagle_bench.records.prompts import write_prompts
 from eagle_bench.report import main
+from eagle_bench.results.report.places import without_places
 from tests.report.conftest import HOSTILE, Element, fail, hostile_run, parse
 from tests.results.conftest import Finish, Simulation
 
@@ -40,7 +42,7 @@ def test_run_page_has_every_part(tmp_path: Path, finish: Finish, report: Report)
     assert f"{job.speedup['pooled']:.2f}x as fast as the baseline" in lead
     assert f"{job.speedup['low']:.2f} to {job.speedup['high']:.2f}" in lead
     facts = {dt.text for dt in page.all("dt")}
-    assert {"decoding.draft_len", "host", "config_hash"} <= facts
+    assert {"decoding.draft_len", "config_hash"} <= facts
 
 
 def test_sweep_page_compares_and_details_jobs(length_sweep: Path, report: Report) -> None:
@@ -173,3 +175,60 @@ def test_mistakes_are_told_in_one_line(
     error = capsys.readouterr().err
     assert told in error
     assert len(error.splitlines()) == 1
+
+
+def test_a_line_under_the_title_tells_what_was_measured_where_and_when(
+    tmp_path: Path, finish: Finish, report: Report
+) -> None:
+    finish(tmp_path / "s" / "a", Simulation(), model__path="/secret/of/mine/Llama-8B")
+    finish(tmp_path / "s" / "b", Simulation(), drafter__name="other")
+    [header] = report(tmp_path / "s").all("header")
+    line = header.all("p")[-1].text
+    assert "Llama-8B" in line
+    assert "other" in line
+    assert "/secret" not in line
+
+
+def test_a_page_that_goes_to_a_colleague_names_no_place_and_no_host(
+    tmp_path: Path, finish: Finish, report: Report
+) -> None:
+    finish(tmp_path / "s" / "a", Simulation(), model__path="/secret/of/mine/Llama-8B")
+    fail(tmp_path / "s" / "b", "no file /secret/of/mine/head.bin here", gen_len=500)
+    (tmp_path / "s" / "c").mkdir()
+    (tmp_path / "s" / "c" / "result.json").write_text("{")
+    report(tmp_path / "s")
+    page = (tmp_path / "s" / "report.html").read_text()
+    assert "…/head.bin here" in page
+    assert "Skipped: c/result.json is corrupt" in page
+    assert "/secret" not in page
+    assert str(tmp_path) not in page
+    assert "<dt>host</dt>" not in page
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at /a/b/c.json: no", "at …/c.json: no"),
+        ("~/models/x and C:\\heads\\y", "…/x and …/y"),
+        ("Qwen/Qwen2-7B, 3/4, https://a.org/b/c and a/b/c", None),
+        ("model.path=/a/b/", "model.path=…/b"),
+    ],
+)
+def test_places_are_cut_to_their_last_name(text: str, shown: str | None) -> None:
+    assert without_places(text) == (shown or text)
+
+
+def test_samples_show_what_was_asked(tmp_path: Path, finish: Finish, report: Report) -> None:
+    finish(tmp_path / "run", Simulation(prompts=3))
+    write_prompts(tmp_path / "run", {"p0": ["How many?"], "p1": ["<b>Why</b>?"], "p2": ["Who?"]})
+    asked = [each.text.strip() for each in report(tmp_path / "run").all("blockquote", "prompt")]
+    assert sorted(asked) == ["<b>Why</b>?", "How many?", "Who?"]
+
+
+def test_lines_differ_by_mark_and_dash(length_sweep: Path, report: Report) -> None:
+    page = report(length_sweep)
+    legends = [each for each in page.all("ul", "legend") if len(each.all("li")) > 1]
+    assert legends
+    for legend in legends:
+        marks = [key.text for key in legend.all("i", "key")]
+        assert len(set(marks)) == len(marks)

@@ -52,10 +52,11 @@ def test_choice_is_from_both_ends_without_repetition() -> None:
     for row in rows:
         number = int(row.prompt_id[1:])
         row.wall_s = 10.0 if row.arm == "baseline" else 10.0 / (number + 1)
-    chosen = choose(rows, "chain", None, 2)
+    chosen = choose(rows, "chain", None, 2, {"p4": ["x" * 700]})
     assert [round(sample.speedup, 6) for sample in chosen.best] == [5.0, 4.0]
     assert [round(sample.speedup, 6) for sample in chosen.worst] == [1.0, 2.0]
-    one = choose([row for row in rows if row.prompt_id == "p3"], "chain", None, 2)
+    assert [sample.prompt for sample in chosen.best] == ["x" * 600 + " …", ""]
+    one = choose([row for row in rows if row.prompt_id == "p3"], "chain", None, 2, {})
     assert ([s.title for s in one.best], one.worst) == (["Prompt p3"], ())
 
 

@@ -15,6 +15,8 @@ from eagle_bench.results.charts.chart import Bar, Chart
 
 HEADROOM = 1.06
 TICKS = 5
+MARKS = "●■▲◆▼★✚"
+"""One for each series, so that lines are told apart without their colours."""
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,14 @@ import pandas as pd
 
 from eagle_bench.records.find import Found
 from eagle_bench.records.job import Job
+from eagle_bench.records.prompts import read_prompts
 from eagle_bench.records.rowfiles import read_generations
 from eagle_bench.results.charts.chart import Chart
 from eagle_bench.results.charts.cost import cost_charts
 from eagle_bench.results.charts.job import job_charts
 from eagle_bench.results.charts.naming import distinct_names
 from eagle_bench.results.charts.sweep import derived_chart, sweep_charts
+from eagle_bench.results.circumstances import circumstances
 from eagle_bench.results.flatten import flatten
 from eagle_bench.results.report.definitions import DEFINITIONS
 from eagle_bench.results.report.pieces import decoder
@@ -59,6 +61,7 @@ class Page:
     """The report. `warnings` are guards, failures and whatever could not be read."""
 
     title: str
+    circumstances: Sequence[str]
     made: str
     words: Sequence[str]
     tiles: Sequence[Tile]
@@ -85,10 +88,14 @@ def build_page(found: Found, source: Path, derived: pd.DataFrame) -> Page:
     best = max(measured, key=lambda job: job.speedup.get("pooled") or 0.0, default=None)
     return Page(
         title=source.resolve().name,
+        circumstances=circumstances(jobs),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         words=parts[0].words if alone else sweep_words(jobs, keys),
         tiles=_tiles(best) if best else (),
-        warnings=[*table.notes, *(f"Skipped: {sentence}" for sentence in skipped)],
+        warnings=[
+            *table.notes,
+            *(f"Skipped: {sentence.replace(f'{source}/', '')}" for sentence in skipped),
+        ],
         table=table,
         charts=_compared(measured, keys, derived) if len(measured) > 1 else (),
         parts=parts,
@@ -111,7 +118,7 @@ def _part(job: Job, name: str, samples: int) -> tuple[JobPart, list[str]]:
         rows, faults = read_generations(job.folder)
         charts = [*job_charts(job), *cost_charts(job.summary.get("costs") or {})]
         if any(row.arm == job.method for row in rows):
-            chosen = choose(rows, job.method, decoder(job), samples)
+            chosen = choose(rows, job.method, decoder(job), samples, read_prompts(job.folder))
     part = JobPart(
         name,
         job.status,
@@ -120,7 +127,7 @@ def _part(job: Job, name: str, samples: int) -> tuple[JobPart, list[str]]:
         category_table(job),
         chosen,
         _facts(job.config),
-        _facts({"folder": str(job.folder), "config_hash": job.config_hash} | dict(job.provenance)),
+        _facts({"folder": job.folder.name, "config_hash": job.config_hash} | _portable(job)),
     )
     return part, faults
 
@@ -146,6 +153,16 @@ def _tiles(job: Job) -> list[Tile]:
         for name, value, form in tiles
         if value is not None
     ]
+
+
+def _portable(job: Job) -> dict[str, Any]:
+    """The provenance of a page that leaves the machine: nobody's host name."""
+    sessions = [_nameless(each) for each in job.provenance.get("sessions") or ()]
+    return _nameless(job.provenance) | ({"sessions": sessions} if sessions else {})
+
+
+def _nameless(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in provenance.items() if name != "host"}
 
 
 def _facts(nested: Mapping[str, Any]) -> list[tuple[str, str]]:

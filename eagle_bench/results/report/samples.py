@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eagle_bench.figures.frame import frame
@@ -13,6 +13,7 @@ from eagle_bench.results.report.pieces import Decode, split
 FIRST = "first"
 ACCEPTED = "accepted"
 BONUS = "bonus"
+PROMPT_LETTERS = 600
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,17 @@ class Span:
 
 @dataclass(frozen=True)
 class Sample:
-    """One output of the speculative arm; `speedup` is over the baseline on the same prompt."""
+    """One output of the speculative arm; `speedup` is over the baseline on the same prompt.
+
+    `prompt` is the user's message before it, cut to its first letters; empty where unknown.
+    """
 
     title: str
     category: str
     speedup: float
     tau: float | None
     new_tokens: int
+    prompt: str
     spans: tuple[Span, ...]
 
 
@@ -46,9 +51,16 @@ class Samples:
 
 
 def choose(
-    rows: Sequence[GenerationRow], method: str, decode: Decode | None, count: int
+    rows: Sequence[GenerationRow],
+    method: str,
+    decode: Decode | None,
+    count: int,
+    prompts: Mapping[str, Sequence[str]],
 ) -> Samples:
-    """Pick up to `count` outputs from either end, none of them twice."""
+    """Pick up to `count` outputs from either end, none of them twice.
+
+    `prompts` are the user's messages by prompt.
+    """
     cells = pair(frame(rows), method, drop_flagged=True).cells
     rates = [cells[f"new_tokens/{arm}"] / cells[f"busy_s/{arm}"] for arm in ("s", "b")]
     speedups = (rates[0] / rates[1]).sort_values(ascending=False)
@@ -59,8 +71,8 @@ def choose(
     samples = [(shown[key], float(value)) for key, value in speedups.items()]  # type: ignore[index]
     bottom = min(count, len(samples) // 2)
     top = min(count, len(samples) - bottom)
-    best = tuple(_sample(*found, decode) for found in samples[:top])
-    worst = tuple(_sample(*found, decode) for found in samples[::-1][:bottom])
+    best = tuple(_sample(*found, decode, prompts) for found in samples[:top])
+    worst = tuple(_sample(*found, decode, prompts) for found in samples[::-1][:bottom])
     return Samples(best, worst, decode is not None)
 
 
@@ -82,7 +94,14 @@ def origins(row: GenerationRow) -> list[tuple[str, str, list[int]]]:
     return [part for part in parts if part[2]]
 
 
-def _sample(row: GenerationRow, speedup: float, decode: Decode | None) -> Sample:
+def _sample(
+    row: GenerationRow,
+    speedup: float,
+    decode: Decode | None,
+    prompts: Mapping[str, Sequence[str]],
+) -> Sample:
+    asked = "".join(prompts.get(row.prompt_id, ())[row.turn : row.turn + 1])
+    prompt = asked if len(asked) <= PROMPT_LETTERS else asked[:PROMPT_LETTERS].rstrip() + " …"
     parts = origins(row)
     texts = split([ids for _, _, ids in parts], decode)
     spans = [
@@ -91,5 +110,11 @@ def _sample(row: GenerationRow, speedup: float, decode: Decode | None) -> Sample
     turn = f", turn {row.turn + 1}" if row.turn else ""
     tau = 1 + row.accepted / row.rounds if row.rounds and row.accepted is not None else None
     return Sample(
-        f"Prompt {row.prompt_id}{turn}", row.category, speedup, tau, row.new_tokens, tuple(spans)
+        title=f"Prompt {row.prompt_id}{turn}",
+        category=row.category,
+        speedup=speedup,
+        tau=tau,
+        new_tokens=row.new_tokens,
+        prompt=prompt,
+        spans=tuple(spans),
     )
