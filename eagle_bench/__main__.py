@@ -14,6 +14,7 @@ from eagle_bench.machine.signals import end_in_a_sentence
 
 COMMANDS = {
     "run": "measure baseline and method on the same prompts (also -m for a sweep)",
+    "plan": "what a run or a sweep would need and take; nothing runs",
     "train": "train the embedded target, its draft model or an EAGLE-3 head",
     "proxy": "teacher-forced accuracy beside the acceptance of a real chain",
     "distribution": "is sampled output distributed as the target says?",

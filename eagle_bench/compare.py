@@ -9,13 +9,12 @@ and fails every gate.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from eagle_bench.errors import in_a_sentence
+from eagle_bench.errors import DOCUMENT, in_a_sentence
 from eagle_bench.figures.statistics import Interval
 from eagle_bench.results.compare import FIGURES, SPEEDUP, Compared, Comparison, compare
 from eagle_bench.results.gate import Gate, parse_gate
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if gates:
         failures += [f"not compared: {gap}" for gap in compared.gaps]
     if arguments.json:
-        print(json.dumps(_document(compared, failures)))
+        DOCUMENT.show(_document(compared, failures))
     else:
         for comparison in compared.comparisons:
             print_table(comparison_table(comparison))

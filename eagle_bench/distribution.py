@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from eagle_bench.config.pair import DistributionConfig
 from eagle_bench.config.values import Output
-from eagle_bench.errors import RunFailure
+from eagle_bench.errors import DOCUMENT, RunFailure
 from eagle_bench.launch.command import hydra_command
 
 DISTRIBUTION_FILE = "distribution.json"
@@ -42,7 +42,7 @@ def distribution(config: DistributionConfig) -> None:
         print_table(distribution_table(result))
     bar.say(f"result: {folder / DISTRIBUTION_FILE}")
     if config.output is Output.json:
-        print(json.dumps({"folder": str(folder)} | document), flush=True)
+        DOCUMENT.show({"folder": str(folder)} | document)
     if not result.consistent:
         raise RunFailure(result.verdict())
     bar.say(result.verdict())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import ParamSpec
 
@@ -30,6 +32,40 @@ class RunFailure(RuntimeError):
 
 class OutOfTime(BaseException):
     """`limit_s` is over: everything ends, as after Ctrl-C, and the same command goes on."""
+
+
+@dataclass
+class Document:
+    """The one JSON document on stdout of a command that is asked for it, also where it fails."""
+
+    shown: bool = False
+    reasons: list[str] = field(default_factory=list)
+
+    def show(self, content: object) -> None:
+        """Print it."""
+        print(json.dumps(content), flush=True)
+        self.shown = True
+
+    def end(self, asked: bool, code: int) -> None:
+        """A failed command that has shown none says with it why; then all is forgotten."""
+        if asked and code and not self.shown:
+            reason = printable(" ".join(self.reasons))
+            self.show({"status": "failed", "exit_code": code, "reason": reason})
+        self.shown, self.reasons = False, []
+
+
+DOCUMENT = Document()
+
+
+def tell(sentence: str) -> None:
+    """One sentence on stderr on how the command ends."""
+    print(f"eagle_bench: {printable(sentence)}", file=sys.stderr, flush=True)
+    DOCUMENT.reasons.append(sentence)
+
+
+def stop_printing() -> None:
+    """`... | head` has read enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_whatever_it_can_show() -> None:
@@ -56,19 +92,21 @@ def in_a_sentence(command: Callable[P, int]) -> Callable[P, int]:
     @wraps(command)
     def told(*args: P.args, **kwargs: P.kwargs) -> int:
         print_whatever_it_can_show()
+        code = 1
         try:
-            return command(*args, **kwargs)
+            code = command(*args, **kwargs)
         except (UserError, RunFailure) as error:
-            print(f"eagle_bench: {printable(str(error))}", file=sys.stderr)
-            return 2 if isinstance(error, UserError) else 1
+            tell(str(error))
+            code = 2 if isinstance(error, UserError) else 1
         except MemoryError:
-            print("eagle_bench: out of memory.", file=sys.stderr)
-            return 1
+            tell("out of memory.")
         except OSError as error:
-            if error.errno == errno.EPIPE:  # `... | head` has read enough.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if error.errno == errno.EPIPE:
+                stop_printing()
             else:
-                print(f"eagle_bench: {printable(reason(error))}", file=sys.stderr)
-            return 1
+                tell(reason(error))
+        words = [*sys.argv, *(args[0] if args and isinstance(args[0], list) else ())]
+        DOCUMENT.end(bool({"--json", "output=json"} & {*words}), code)
+        return code
 
     return told

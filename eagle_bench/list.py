@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from eagle_bench.errors import UserError, in_a_sentence
+from eagle_bench.errors import DOCUMENT, UserError, in_a_sentence
 from eagle_bench.records.find import find_jobs
 from eagle_bench.records.job import Job
 from eagle_bench.results.flatten import flatten
@@ -44,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = find_jobs([arguments.folder])
     entries = sorted((_entry(job) for job in found.jobs), key=lambda entry: entry.date)
     if arguments.json:
-        print(json.dumps([asdict(entry) for entry in entries], indent=2))
+        DOCUMENT.show([asdict(entry) for entry in entries])
     else:
         print_table(_table(entries, arguments.folder, found.skipped))
     return 0

@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from eagle_bench.config.pair import ProxyConfig
 from eagle_bench.config.values import Output
+from eagle_bench.errors import DOCUMENT
 from eagle_bench.launch.command import hydra_command
 
 PROXY_FILE = "proxy.json"
@@ -35,7 +36,7 @@ def proxy(config: ProxyConfig) -> None:
     bar.say(verdict(result))
     bar.say(f"page: {folder / PAGE_FILE}")
     if config.output is Output.json:
-        print(json.dumps({"folder": str(folder)} | document), flush=True)
+        DOCUMENT.show({"folder": str(folder)} | document)
 
 
 main = hydra_command(proxy, "proxy")

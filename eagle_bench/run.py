@@ -18,7 +18,7 @@ from eagle_bench.config.run import RunConfig
 from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.config.values import Output
 from eagle_bench.errors import RunFailure
-from eagle_bench.launch.command import hydra_command
+from eagle_bench.launch.command import VERBOSE, hydra_command
 from eagle_bench.launch.sweep import SWEEP, Say
 from eagle_bench.records.job import Job
 from eagle_bench.results.progress import ProgressBar
@@ -32,10 +32,13 @@ def job(config: RunConfig) -> None:
     folder = Path(hydra.runtime.output_dir)
     group = folder.name if alone else Path(hydra.sweep.dir).name
     until_s = math.inf if config.limit_s is None else SWEEP.began_s + config.limit_s
-    bar = ProgressBar(quiet=config.output is Output.quiet, until_s=until_s)
+    quiet, verbose = config.output is Output.quiet, VERBOSE in os.environ
+    bar = ProgressBar(quiet=quiet, until_s=until_s, folder=folder, verbose=verbose)
     bar.check_time()
     bar.say(f"run: {folder}" if alone else f"{SWEEP.place(hydra.job.num)}: {folder.name}")
-    with bar.phase("importing the libraries"):
+    with bar.phase("importing torch"):
+        import torch  # noqa: F401
+    with bar.phase("importing the rest"):
         from eagle_bench.engines.session import SHARED
         from eagle_bench.measure.job import run_job
         from eagle_bench.results.show import show_job
@@ -44,8 +47,10 @@ def job(config: RunConfig) -> None:
     tracker = make_tracker(config.tracker, folder, bar.say)
     try:
         result = run_job(config, folder, SHARED, bar)
-    finally:
-        bar.stop()
+    except BaseException as error:
+        bar.stop(error)
+        raise
+    bar.stop()
     if not result.found:
         SWEEP.measured_s.append(time.monotonic() - began_s)
     show_job(result, config.output, tracker, group, bar.say, alone=alone)

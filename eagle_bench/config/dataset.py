@@ -14,10 +14,31 @@ from eagle_bench.errors import UserError
 class DatasetConfig:
     """Prompts: a local JSONL/JSON/parquet file, a hub dataset, or the embedded 80.
 
-    `skip_long` leaves out, and counts, prompts that do not fit into the target's positions
-    together with `gen_len`; `skip_bad` does so with rows that cannot be read and prompts that
-    the template or the target cannot take. Otherwise one such prompt stops the run.
-    `prompt_tokens` cuts prompts, or joins those of the file, to contexts of that many tokens.
+    Attributes
+    ----------
+    path : str or None
+        The file.
+    hub : str or None
+        The hub dataset's id.
+    hub_config : str or None
+        One of its configurations.
+    split : str
+        One of its splits.
+    categories : list of str or None
+        Only prompts of these.
+    shuffle : bool
+        In the order that `seed` gives, before `num_samples` are taken.
+    multi_turn : bool
+        Every turn is answered; else the first alone.
+    skip_long : bool
+        Prompts that do not fit the target's positions with `gen_len` are left out and counted;
+        else one stops the run.
+    skip_bad : bool
+        So are rows that cannot be read, and prompts that template or target cannot take.
+    enable_thinking : bool or None
+        What the template is told; null: nothing.
+    prompt_tokens : int or None
+        Cuts prompts, or joins those of the file, to contexts of so many tokens.
     """
 
     name: str = MISSING

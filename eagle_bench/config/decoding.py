@@ -13,7 +13,17 @@ from eagle_bench.errors import UserError
 
 @dataclass
 class DecodingConfig:
-    """A speculative method: the shape of a draft and the rule that chooses it."""
+    """A speculative method: the shape of a draft and the rule that chooses it.
+
+    Attributes
+    ----------
+    proposal : Proposal
+        Draft tokens are the drafter's best, or drawn from its distribution.
+    draft_len : int
+        Tokens of a draft.
+    depth : int
+        Levels of a tree.
+    """
 
     depth_key: ClassVar[str | None] = None
     """The setting that says how deep each of its drafts is, where one does."""
@@ -90,7 +100,15 @@ class OnePassConfig(DecodingConfig):
 
 @dataclass
 class TreeConfig(DecodingConfig):
-    """EAGLE-2/3's dynamic tree: `depth` levels, `top_k` wide, the best nodes kept."""
+    """EAGLE-2/3's dynamic tree: the best nodes of all levels are kept.
+
+    Attributes
+    ----------
+    top_k : int
+        Children of a node, and nodes of a level that get some.
+    num_draft_tokens : int
+        Nodes that are verified.
+    """
 
     depth_key: ClassVar[str | None] = "depth"
     prunes: ClassVar[bool] = True
@@ -134,7 +152,13 @@ class TreeConfig(DecodingConfig):
 
 @dataclass
 class StaticTreeConfig(DecodingConfig):
-    """A fixed tree, Medusa's way: each node is the list of child ranks from the root."""
+    """A fixed tree, Medusa's way.
+
+    Attributes
+    ----------
+    choices : list of list of int
+        Its nodes, each as the child ranks from the root.
+    """
 
     depth_key: ClassVar[str | None] = "depth"
 
@@ -176,7 +200,27 @@ class StaticTreeConfig(DecodingConfig):
 
 @dataclass
 class AdaptiveConfig(DecodingConfig):
-    """A chain whose length is chosen anew each round."""
+    """A chain whose length is chosen anew each round.
+
+    Attributes
+    ----------
+    rule : AdaptiveRule
+        By mean acceptance, by the drafter's confidence, or by what is worth its time.
+    max_draft_len : int
+        The longest draft of confidence and throughput.
+    start_draft_len : int
+        The first drafts' length.
+    candidates : list of int
+        The lengths that ema chooses from.
+    threshold : float
+        confidence drafts on while the draft's probability is at least this.
+    ema_alpha : float
+        The weight of the latest round in ema's mean.
+    warmup_rounds : int
+        Rounds before ema first changes the length.
+    update_every : int
+        Rounds between ema's changes.
+    """
 
     rule: AdaptiveRule = AdaptiveRule.throughput
     max_draft_len: int = 8

@@ -25,6 +25,8 @@ class DrafterConfig:
         Whether it has nothing to propose at a temperature.
     at_once : bool
         Whether it drafts all levels in one pass, and so is built for their number.
+    path : str or None
+        Its folder, file or hub id; null: what ships under that name.
     is_head, is_network : bool
         Whether it is an EAGLE head that drafts level by level; whether it can be judged on any
         text.
@@ -54,10 +56,29 @@ SHIPPED = {
 
 @dataclass
 class Eagle3Config(DrafterConfig):
-    """An EAGLE head from a checkpoint folder; `path: null` is the shipped head of that name.
+    """An EAGLE head from a checkpoint folder.
 
     Null in `aux_layers`, `rope_theta` and the norm flags means: as the folder says, or with
     `reading=auto` as the pre-flight finds where the folder leaves it open.
+
+    Attributes
+    ----------
+    vocab_mapping : str or None
+        A file with the draft vocabulary, for folders that bring none.
+    aux_layers : list of int or None
+        The target's boundaries that the head reads; null: as the folder says.
+    attention : Attention
+        Of the head.
+    embedding_key : str or None
+        The folder's tensor that holds its embeddings; null: found by name, else the target's.
+    rope_theta : float or None
+        The base of its rotary embedding; null: as the folder says.
+    norm_before_residual : bool or None
+        Whether the residual is taken behind the norm; null: as the folder says.
+    norm_output : bool or None
+        Whether its output is normed before it is read again; null: as the folder says.
+    reading : ReadAs
+        auto: a reading that the pre-flight finds better is taken, where the folder allows it.
     """
 
     is_head: ClassVar[bool] = True
@@ -87,7 +108,10 @@ class Eagle3Config(DrafterConfig):
 class PEagleConfig(Eagle3Config):
     """A P-EAGLE head: all levels of a draft in one pass (arXiv 2602.01469).
 
-    `mask_token` is for folders that do not name it.
+    Attributes
+    ----------
+    mask_token : int or None
+        For folders that do not name it.
     """
 
     at_once: ClassVar[bool] = True
@@ -118,7 +142,13 @@ class DFlashConfig(DrafterConfig):
 
 @dataclass
 class PromptLookupConfig(DrafterConfig):
-    """The continuation of the latest earlier occurrence of the context's last n-gram."""
+    """The continuation of the latest earlier occurrence of the context's last n-gram.
+
+    Attributes
+    ----------
+    max_ngram, min_ngram : int
+        The longest and the shortest n-gram that is looked for.
+    """
 
     branches: ClassVar[bool] = False
 
@@ -132,7 +162,13 @@ class PromptLookupConfig(DrafterConfig):
 
 @dataclass
 class DraftModelConfig(DrafterConfig):
-    """Any causal LM with the target's tokenizer; `path: null` is the embedded pair's."""
+    """Any causal LM with the target's tokenizer.
+
+    Attributes
+    ----------
+    trust_remote_code : bool
+        Runs the modelling code that the checkpoint brings.
+    """
 
     is_network: ClassVar[bool] = True
 
@@ -153,17 +189,30 @@ class OracleConfig(DrafterConfig):
 
 @dataclass
 class RandomConfig(DrafterConfig):
-    """Uniformly random tokens. The floor on this machine."""
+    """Uniformly random tokens. The floor on this machine.
+
+    Attributes
+    ----------
+    seed : int
+        Of the tokens.
+    """
 
     seed: int = 0
 
 
 @dataclass
 class PythonConfig(DrafterConfig):
-    """A class `source`, as `package.module:Class`, made as `Class(target, **settings)`.
+    """A class of your own, made as `Class(target, **settings)`.
 
     It does what `eagle_bench.drafters.drafter.Drafter` says. Its module is part of what a result
     rests on.
+
+    Attributes
+    ----------
+    source : str
+        As `package.module:Class`.
+    settings : dict
+        What the class is made with.
     """
 
     source: str = ""

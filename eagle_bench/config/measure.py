@@ -12,13 +12,34 @@ from eagle_bench.errors import UserError
 class MeasureConfig:
     """How warm-up, intervals and the grading of differences are done.
 
-    With `preflight` every run first asks its EAGLE head whether it is read as it was trained.
-    `phases` adds an instrumented pass that says where the time goes, `profile` a trace, `costs`
-    the cost model with its prediction, `fp32_control` the same prompts once more in float32.
-    A pair that others' work disturbed is measured again, `remeasure` times at most.
-    `repeats=auto` ends when the speedup's interval is narrower than `target_ci` (half-width over
-    the speedup), or after `max_repeats` or `budget_s` seconds. `tie_gap` is the largest gap between
-    the target's two best logits that rounding can close; null goes by the dtype.
+    Attributes
+    ----------
+    preflight : bool
+        First the EAGLE head is asked whether it is read as it was trained.
+    phases : bool
+        Adds an instrumented pass that says where the time goes.
+    profile : bool
+        Adds a trace for Perfetto.
+    costs : bool
+        Adds the cost model with its prediction.
+    fp32_control : bool
+        The same prompts once more in float32.
+    target_ci : float
+        repeats=auto ends with an interval this narrow: half its width over the speedup.
+    max_repeats : int
+        The most that repeats=auto does.
+    budget_s : float
+        Seconds after which repeats=auto begins no other repeat.
+    warmup_max : int
+        The most rounds of warm-up; two that agree end it.
+    bootstrap_resamples : int
+        Of every interval.
+    confidence : float
+        Of every interval.
+    tie_gap : float or None
+        The largest gap between the two best logits that rounding can close; null: by the dtype.
+    remeasure : int
+        The most often that a pair is measured again which others' work disturbed.
     """
 
     preflight: bool = True

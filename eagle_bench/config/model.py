@@ -13,7 +13,27 @@ from eagle_bench.errors import UserError
 
 @dataclass
 class ModelConfig:
-    """The target: an HF folder, GGUF file or hub id; `path: null` for those that `name` tells."""
+    """The target.
+
+    Attributes
+    ----------
+    path : str or None
+        A folder, a GGUF file or a hub id; null for those that `name` tells.
+    revision : str or None
+        Branch, tag or commit on the hub.
+    trust_remote_code : bool
+        Runs the modelling code that the checkpoint brings.
+    implementation : Implementation
+        auto: the lean forward where it fits, else transformers' own.
+    packing : Packing
+        auto: on a CPU weights are held packed too, where that is faster.
+    attention : Attention
+        Of transformers' own forward.
+    device_map : str or None
+        Spreads the layers, as auto, balanced or sequential do.
+    tensor_parallel : bool
+        Spreads every layer over the processes of torchrun.
+    """
 
     name: str = MISSING
     path: str | None = None

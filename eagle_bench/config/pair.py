@@ -74,9 +74,23 @@ class PairConfig:
 class ProxyConfig(PairConfig):
     """Teacher-forced accuracy at TTT positions 0..`ttt_length`-1, beside a real chain as long.
 
-    `gen_len` tokens are generated for each prompt. Context and answer are cut to `max_tokens`,
-    since the test's memory grows with their square. Of `shown` prompts the first
-    `shown_tokens` tokens are shown one by one.
+    Attributes
+    ----------
+    text : Text
+        What the drafter is judged on: the dataset's answers, the target's own, or (auto) the
+        dataset's where it has any.
+    ttt_length : int
+        Positions that are judged, and the length of the chain.
+    gen_len : int
+        Tokens that are generated for each prompt.
+    max_tokens : int
+        Context and answer are cut to so many, since the memory grows with their square.
+    shown, shown_tokens : int
+        Prompts whose first tokens are shown one by one, and how many of them.
+    bootstrap_resamples : int
+        Of every interval.
+    confidence : float
+        Of every interval.
     """
 
     text: Text = Text.auto
@@ -111,11 +125,19 @@ DRAWS_PER_OUTPUT = 5
 
 @dataclass
 class DistributionConfig(PairConfig):
-    """The first `tokens` tokens, generated `draws` times for each prompt and arm.
+    """The first tokens, generated many times for each prompt and arm.
 
-    `level` is the chance to call a lossless arm different, over all its prompts together.
     The temperature is high, since a target that is sure of itself leaves nothing to chance, and
     not 1, where a rule that forgets it would go unseen.
+
+    Attributes
+    ----------
+    tokens : int
+        So many of each output count.
+    draws : int
+        Outputs of each prompt and arm.
+    level : float
+        The chance to call a lossless arm different, over all its prompts together.
     """
 
     decoding: DecodingConfig = MISSING

@@ -35,6 +35,44 @@ class RunConfig:
 
     Attributes
     ----------
+    gen_len : int
+        The most new tokens of an answer.
+    num_samples : int
+        The first so many prompts of the dataset.
+    repeats : int or str
+        How often every prompt is measured; auto: until the interval is narrow (`measure`).
+    batch_size : int
+        Prompts that are generated at once.
+    seed : int
+        Of the sampling, the shuffling and the bootstrap.
+    temperature : float
+        0 is greedy.
+    top_p : float
+        The most likely tokens that make up this probability are sampled from.
+    top_k : int
+        So many of the most likely tokens are sampled from; 0: all.
+    stop : Stop
+        An answer ends at the end token, or (length) at `gen_len` alone.
+    chat_template : str
+        A template's name or file; auto: the tokenizer's own, else none.
+    chat_template_kwargs : dict
+        What the template reads beside the messages.
+    dtype : DType
+        auto: bfloat16 on a GPU that has it, else float32.
+    compile : Compile
+        draft: an EAGLE head's levels are compiled for this CPU, once, and kept.
+    device : str
+        auto, cpu, mps, cuda or cuda:N.
+    threads : int or None
+        Of a CPU; null: all that this process may use.
+    output : Output
+        A table, one JSON document on stdout, or nothing.
+    strict : bool
+        A result with a violated guard is a failure, and kept.
+    resume : bool
+        false: measured anew, in a folder with the time in its name.
+    output_dir : str
+        Where runs and sweeps get their folders.
     name : str or None
         What a person calls the run or sweep; it leads the folder's name.
     limit_s : float or None

@@ -16,7 +16,21 @@ LONGEST_TAG = 64
 
 @dataclass
 class TrackerConfig:
-    """Where results go besides the disk."""
+    """Where results go besides the disk.
+
+    Attributes
+    ----------
+    project : str
+        W&B's project, MLflow's experiment.
+    entity : str or None
+        W&B's user or team.
+    mode : str
+        Of W&B: offline, online or disabled.
+    tags : list of str
+        Of the runs in W&B.
+    uri : str or None
+        MLflow's server, TensorBoard's folder or W&B's host; null: a folder beside the results.
+    """
 
     name: str = MISSING
     project: str = "eagle_bench"

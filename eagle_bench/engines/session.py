@@ -112,7 +112,7 @@ class Loader:
         UserError
             Something of it does not exist or does not fit.
         """
-        device = resolve_device(config.device)
+        device = self._device(config)
         torch.set_num_threads(config.threads or default_threads())
         settings = plain(config)
         found = self._on_disk(config)
@@ -153,6 +153,9 @@ class Loader:
         session.use(drafter)
         return session
 
+    def _device(self, config: RunConfig) -> torch.device:
+        return resolve_device(config.device)
+
     def fingerprints(self, config: RunConfig) -> dict[str, str]:
         """SHA-256 of what `config` names on this machine's disk, by role; loads nothing."""
         found = self._on_disk(config)
@@ -175,6 +178,16 @@ class Loader:
         self.loads += 1
         self._kept[role] = (key, value)
         return value
+
+
+class Sketcher(Loader):
+    """Loads shapes alone, on torch's meta device: enough to check and to count. Hashes nothing."""
+
+    def _device(self, config: RunConfig) -> torch.device:
+        return torch.device("meta")
+
+    def fingerprints(self, config: RunConfig) -> dict[str, str]:
+        return {}
 
 
 SHARED = Loader()

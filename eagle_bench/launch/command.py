@@ -2,14 +2,13 @@
 
 0: all went well. 1: the work failed. 2: the user's mistake, told in one sentence on stderr.
 In a multirun a failed job does not stop the others; the code is 2 when every job was refused
-and 1 when some other mixture failed. `HYDRA_FULL_ERROR=1` adds every traceback.
+and 1 when some other mixture failed. `-v` (or `HYDRA_FULL_ERROR=1`) adds every traceback.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -20,31 +19,36 @@ from typing import Any, TypeVar, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from eagle_bench import __version__
 from eagle_bench.errors import (
+    DOCUMENT,
     OutOfTime,
     RunFailure,
     UserError,
     print_whatever_it_can_show,
-    printable,
-    reason,
+    stop_printing,
+    tell,
 )
 from eagle_bench.launch import registry as schema
 from eagle_bench.launch import slurm
-from eagle_bench.launch.arguments import check_choices, how_to_quote, refused_argument
-from eagle_bench.launch.multirun import with_flag_first
-from eagle_bench.launch.suggest import suggestion
+from eagle_bench.launch.arguments import check_choices
+from eagle_bench.launch.help import help_text
+from eagle_bench.launch.multirun import FLAGS, with_flag_first
+from eagle_bench.launch.planning import composed
+from eagle_bench.launch.sentences import sentence
 from eagle_bench.machine.signals import end_in_a_sentence, exit_code
 from eagle_bench.records.scrub import scrub
 
 C = TypeVar("C")
 FULL_ERROR = "HYDRA_FULL_ERROR"
-RESOLVING = re.compile(r"^\w+ raised while resolving interpolation: ")
+HELP = {"-h", "--help"}
+VERBOSE = "EAGLE_BENCH_VERBOSE"
+"""Set by `-v`, for the jobs of a sweep wherever they run."""
 UNUSABLE_FOLDER = {
     errno.EACCES,
     errno.EEXIST,
@@ -87,12 +91,14 @@ def hydra_command(
     """
 
     def main() -> None:
-        verbose = os.environ.get(FULL_ERROR, "0") not in ("", "0")
+        sys.argv = with_flag_taken(sys.argv)
+        asked = "output=json" in sys.argv
+        verbose = any(os.environ.get(each, "0") not in ("", "0") for each in (FULL_ERROR, VERBOSE))
         codes: list[int] = []
 
         def job(composed: DictConfig) -> object:
             try:
-                result = task(cast(C, _validated(composed)))
+                result = task(cast(C, validated(composed)))
             except Exception as error:
                 codes.append(_tell(error, verbose))
                 if HydraConfig.get().mode is RunMode.RUN:
@@ -109,8 +115,12 @@ def hydra_command(
         try:
             sys.argv = with_flag_first(sys.argv)
             check_choices(sys.argv[1:], Path(schema.CONF))
+            if HELP & {*sys.argv}:
+                _show_help(config_name, *sys.argv)
+                return
         except UserError as error:
-            raise SystemExit(_tell(error, verbose)) from None
+            DOCUMENT.end(asked, _tell(error, verbose))
+            raise SystemExit(2) from None
         schema.register(config_name)
         start = hydra.main(version_base="1.3", config_path=schema.CONF, config_name=config_name)
         code = 0
@@ -118,10 +128,10 @@ def hydra_command(
             with _hydra_raises(), slurm.plain_failures():
                 start(job)()
         except KeyboardInterrupt as interrupt:
-            print(f"eagle_bench: {interrupted}", file=sys.stderr, flush=True)
+            tell(interrupted)
             code = exit_code(interrupt)
         except OutOfTime as end:
-            print(f"eagle_bench: {end}", file=sys.stderr, flush=True)
+            tell(str(end))
             code = 1
         except SystemExit as end:
             code = int(end.code or 0)
@@ -132,10 +142,28 @@ def hydra_command(
         except Exception as error:
             told = _tell(error, verbose)
             code = code or told
+        DOCUMENT.end(asked, code)
         if code:
             raise SystemExit(code)
 
     return main
+
+
+def _show_help(config_name: str, program: str, *words: str) -> None:
+    given = [word for word in words if word not in {*FLAGS, *HELP}]
+    config = composed(config_name, given, RunMode.MULTIRUN)
+    try:
+        print(help_text(f"eagle-bench {Path(program).stem.split()[-1]}", config), flush=True)
+    except BrokenPipeError:
+        stop_printing()
+
+
+def with_flag_taken(words: list[str]) -> list[str]:
+    """The arguments without `-v`, which is noted for every process of this command."""
+    rest = [word for word in words if word not in ("-v", "--verbose")]
+    if rest != words:
+        os.environ[VERBOSE] = "1"
+    return rest
 
 
 @contextmanager
@@ -152,14 +180,20 @@ def _hydra_raises() -> Iterator[None]:
             os.environ[FULL_ERROR] = before
 
 
-def _validated(composed: DictConfig) -> Any:
-    """The dataclass of a composed config, its `__post_init__` checks passed."""
+def validated(composed: DictConfig) -> Any:
+    """The dataclass of a composed config, its `__post_init__` checks passed.
+
+    Raises
+    ------
+    UserError
+        A setting has a wrong value.
+    """
     try:
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
-        raise UserError(_sentence(error)) from error
+        raise UserError(sentence(error)) from error
     _refuse_unknown(config)
     return config
 
@@ -190,7 +224,7 @@ def _tell(error: Exception, verbose: bool, outside_a_job: bool = False) -> int:
     if verbose or not expected:
         print(scrub("".join(traceback.format_exception(error))), file=sys.stderr)
     kind = "" if expected else f"{type(error).__name__}: "
-    print(f"eagle_bench: {kind}{printable(scrub(_sentence(error)))}", file=sys.stderr, flush=True)
+    tell(f"{kind}{scrub(sentence(error))}")
     return 2 if users else 1
 
 
@@ -199,31 +233,3 @@ def _users_mistake(error: Exception) -> bool:
     if isinstance(error, (ValueError, HydraException, OmegaConfBaseException)):
         return True
     return isinstance(error, OSError) and error.errno in UNUSABLE_FOLDER
-
-
-def _sentence(error: BaseException) -> str:
-    """What went wrong, on one line; of Hydra's and OmegaConf's reports the telling part."""
-    if isinstance(error, MissingConfigException) and error.options:
-        options = (name for name in error.options if not name.endswith("schema"))
-        return f"no config {error.missing_cfg_file}; choose one of {', '.join(options)}."
-    if isinstance(error, OSError) and not isinstance(error, HydraException):
-        return reason(error)
-    argument = refused_argument(error)
-    if argument is not None:
-        return how_to_quote(argument)
-    lines = _lines(error)
-    if isinstance(error, HydraException) and error.__cause__ is not None:
-        lines += [line for line in _lines(error.__cause__) if line not in lines]
-        lines += filter(None, [suggestion(error.__cause__)])
-    told = " ".join(line if line[-1] in ".:?!" else f"{line}." for line in lines)
-    ours = str(error).startswith(UserError.__name__)
-    if isinstance(error, InterpolationResolutionError) and error.full_key and not ours:
-        return f"{error.full_key}: {told}"
-    return told
-
-
-def _lines(error: BaseException) -> list[str]:
-    """The lines of a message, less OmegaConf's internals and a hint that a schema rules out."""
-    lines = (str(error) or type(error).__name__).splitlines()
-    kept = (line for line in lines if not line.startswith((" ", "To append to your config")))
-    return [RESOLVING.sub("", line.strip()) for line in kept if line.strip()]

@@ -29,8 +29,6 @@ def register(primary: str | None = None) -> None:
     everything.
     """
     folders.register()
-    # Hydra's `--help` copies the store for each group; what it loads from one is a copy already.
-    ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
     store = ConfigStore.instance().store
     if primary in (None, "train"):
         store(name="train_schema", node=TrainConfig)

@@ -21,7 +21,12 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from submitit.core.utils import FailedJobError, UncompletedJobError
-from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
+from submitit.slurm.slurm import (
+    SlurmExecutor,
+    SlurmInfoWatcher,
+    SlurmJob,
+    _make_sbatch_string,
+)
 
 from eagle_bench.config.values import Output
 from eagle_bench.errors import RunFailure
@@ -53,6 +58,25 @@ class SlurmCallback(Callback):
                 del os.environ[name]
         quiet = OmegaConf.select(config, "output") is Output.quiet
         SlurmJob.watcher = Queue(lambda line: None if quiet else _tell(line))
+
+
+def array_script(config: DictConfig, jobs: int) -> str:
+    """The script that the launcher would submit for a sweep of `jobs` jobs; empty without SLURM.
+
+    Its last command, `JOB`, stands for what the launcher writes only when it submits.
+    """
+    if not config.hydra.launcher._target_.endswith(SLURM_LAUNCHER):
+        return ""
+    asked = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    assert isinstance(asked, dict)
+    folder = asked.pop("submitit_folder")
+    names = SlurmExecutor._equivalence_dict()
+    settings = {names.get(str(key), str(key)): value for key, value in asked.items()}
+    if settings["mem"] is not None:
+        settings["mem"] = f"{settings['mem']}GB"
+    known = SlurmExecutor._valid_parameters()
+    kept: dict[str, Any] = {key: value for key, value in settings.items() if key in known}
+    return _make_sbatch_string("JOB", folder, map_count=jobs, **kept)
 
 
 def _tell(line: str) -> None:

@@ -140,19 +140,29 @@ def planned_jobs(config: DictConfig) -> dict[str, dict[str, Any]]:
     HydraException, OmegaConfBaseException
         An override is refused.
     """
+    jobs: dict[str, Any] = {}
+    for job in grid_jobs(config):
+        settings = OmegaConf.to_container(job_settings(job), resolve=True, enum_to_str=True)
+        jobs[job.hydra.sweep.subdir] = settings
+    return jobs
+
+
+def grid_jobs(config: DictConfig) -> list[DictConfig]:
+    """Every job of a multirun as it will be composed; none of a sweeper that chooses as it goes.
+
+    Raises
+    ------
+    HydraException, OmegaConfBaseException
+        An override is refused.
+    """
     if not config.hydra.sweeper._target_.endswith(BasicSweeper.__name__):
-        return {}  # Another sweeper chooses as it goes.
+        return []
     loader = GlobalHydra.instance().config_loader()
     params = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     parser = OverridesParser.create(config_loader=loader)
     given = parser.parse_overrides([*params, *config.hydra.overrides.task])
     [batch] = BasicSweeper.split_arguments(given, max_batch_size=None)
-    jobs: dict[str, Any] = {}
-    for overrides in batch:
-        job = loader.load_sweep_config(config, overrides)
-        settings = OmegaConf.to_container(job_settings(job), resolve=True, enum_to_str=True)
-        jobs[job.hydra.sweep.subdir] = settings
-    return jobs
+    return [loader.load_sweep_config(config, overrides) for overrides in batch]
 
 
 def _has_jobs(folder: Path) -> bool:

@@ -20,16 +20,32 @@ PROBE = [0, 0]
 def memory_parts(
     config: RunConfig, target: Target, drafter: Drafter, arm: Arm, rows: Sequence[GenerationRow]
 ) -> dict[str, Any]:
-    """The `memory` part of a summary: bytes of weights, caches and drafts, and each arm's peak.
+    """The `memory` part of a summary: `held_bytes` for the longest prompt of `rows`, and peaks.
 
-    Caches are as large as the longest prompt of `rows` makes them: `batch_size` rows of prompt,
-    `gen_len` and a draft of `arm`. What a draft takes of them is told again as `draft_bytes`: its
-    nodes' entries in both caches and the mask over context and draft. Peaks hold activations
-    too; on a CPU they are growth of the process, which keeps what it once had.
+    Peaks hold activations too; on a CPU they are growth of the process, which keeps what it once
+    had.
+    """
+    longest = max(row.prompt_tokens for row in rows)
+    return held_bytes(config, target, drafter, arm, longest) | {
+        "peak_bytes": {
+            arm: max(row.peak_bytes or 0 for row in rows if row.arm == arm)
+            for arm in dict.fromkeys(row.arm for row in rows)
+        },
+    }
+
+
+def held_bytes(
+    config: RunConfig, target: Target, drafter: Drafter, arm: Arm, prompt_tokens: int
+) -> dict[str, int]:
+    """Bytes of weights, caches and drafts; nothing of them need be there.
+
+    Caches have `batch_size` rows of `prompt_tokens`, `gen_len` and a draft of `arm`. What a draft
+    takes of them is told again as `draft_bytes`: its nodes' entries in both caches and the mask
+    over context and draft.
     """
     cached, drafted = _bytes_per_token(target, drafter)
     nodes, extended = arm.max_nodes, arm.max_extended
-    context = max(row.prompt_tokens for row in rows) + config.gen_len
+    context = prompt_tokens + config.gen_len
     capacity = config.batch_size * (context + max(nodes, extended) + 2)
     mask = (nodes + 1) * (context + nodes + 1) * torch.bool.itemsize
     return {
@@ -40,10 +56,6 @@ def memory_parts(
         "target_cache_bytes": cached * capacity,
         "drafter_cache_bytes": drafted * capacity,
         "draft_bytes": config.batch_size * (nodes * cached + extended * drafted + mask),
-        "peak_bytes": {
-            arm: max(row.peak_bytes or 0 for row in rows if row.arm == arm)
-            for arm in dict.fromkeys(row.arm for row in rows)
-        },
     }
 
 

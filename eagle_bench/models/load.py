@@ -122,6 +122,8 @@ def _options(config: ModelConfig) -> dict[str, Any]:
 def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: str) -> Target:
     """Load a causal LM from `config.path`; `key` is what the user set, for the refusals.
 
+    On torch's meta device it has its shapes and no weights, and nothing of them is read.
+
     Raises
     ------
     UserError
@@ -155,6 +157,17 @@ def load_model(config: ModelConfig, dtype: DType, device: torch.device, *, key: 
             f"model.implementation=lean does not fit {architecture or path}; it is for "
             f"{', '.join(FAMILIES)}. Use model.implementation=auto."
         )
+    if device.type == "meta":
+        with device:
+            model = loader.from_config(
+                settings,
+                dtype=wanted,
+                attn_implementation=attention.value,
+                trust_remote_code=config.trust_remote_code,
+            )
+        model.requires_grad_(False).eval()
+        spec = replace(spec_of(model, tokenizer, path, wanted, device), remarks=remarks)
+        return TransformersTarget(model, tokenizer, spec)
     if config.device_map is not None:
         options["device_map"] = config.device_map
     if config.tensor_parallel:

@@ -67,6 +67,15 @@ def find_jobs(folders: Sequence[Path | str]) -> Found:
     return Found(jobs, skipped)
 
 
+def state_of(folder: Path) -> str:
+    """What a job that is started now finds of itself in `folder`, in words."""
+    try:
+        return read_job(folder).status
+    except UnreadableResult:
+        rows = len(read_records(folder / GENERATIONS).records)
+        return f"{rows} generations are there" if rows else "new"
+
+
 def _job_folders(roots: Sequence[Path]) -> Iterator[Path]:
     seen: set[Path] = set()
     for root in roots:

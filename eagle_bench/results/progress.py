@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -20,6 +21,7 @@ from rich.progress import (
 
 from eagle_bench.errors import OutOfTime, printable
 from eagle_bench.records.rows import GenerationRow
+from eagle_bench.results.log import Log
 
 SILENCE_S = 4.0
 """In a log: the least time between two lines that say how far it is."""
@@ -30,9 +32,21 @@ SHARE = 0.05
 class ProgressBar:
     """Generations done, tokens/s and time left on stderr: a bar in a terminal, lines in a log."""
 
-    def __init__(self, *, quiet: bool, until_s: float = math.inf) -> None:
-        """`until_s` is when `OutOfTime` is raised, on the clock `time.monotonic`."""
+    def __init__(
+        self,
+        *,
+        quiet: bool,
+        until_s: float = math.inf,
+        folder: Path | None = None,
+        verbose: bool = False,
+    ) -> None:
+        """Show, unless `quiet`, and log into `folder`; each generation where `verbose`.
+
+        `until_s` is when `OutOfTime` is raised, on the clock `time.monotonic`.
+        """
         self._quiet = quiet
+        self._verbose = verbose
+        self._log = Log(folder)
         self._until_s = until_s
         self._console = Console(stderr=True)
         self._drawn = sys.stderr.isatty()
@@ -73,8 +87,12 @@ class ProgressBar:
         speed = f"{self._tokens / self._seconds:.0f} tokens/s" if self._seconds else ""
         self._progress.update(self._task, advance=1, speed=speed, description=row.arm)
         self._progress.refresh()
-        if not self._drawn:
-            self._tell(speed)
+        if self._verbose:
+            self.say(_generation(row))
+        else:
+            self._log.write(_generation(row))
+            if not self._drawn:
+                self._tell(speed)
         self.check_time()
 
     def check_time(self) -> None:
@@ -84,7 +102,8 @@ class ProgressBar:
             raise OutOfTime("limit_s is over; the same command goes on.")
 
     def say(self, line: str) -> None:
-        """One line on stderr."""
+        """One line on stderr and in the log."""
+        self._log.write(line)
         if self._quiet:
             return
         self._end_line()
@@ -103,12 +122,16 @@ class ProgressBar:
         except BaseException:
             self._end_line()
             raise
+        took = f"{time.monotonic() - began_s:.1f} s"
+        self._log.write(f"{what} ... {took}")
         if self._unfinished:
-            self._write(f"{time.monotonic() - began_s:.1f} s\n")
+            self._write(f"{took}\n")
             self._unfinished = False
 
-    def stop(self) -> None:
-        """Take the bar away."""
+    def stop(self, why: BaseException | None = None) -> None:
+        """Take the bar away; the log holds `why`."""
+        if why is not None:
+            self._log.write(f"ended: {why or type(why).__name__}")
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
@@ -135,6 +158,11 @@ class ProgressBar:
         if self._unfinished:
             self._write("\n")
             self._unfinished = False
+
+
+def _generation(row: GenerationRow) -> str:
+    place = f"{row.prompt_id}, turn {row.turn}, repeat {row.repeat}, {row.arm}"
+    return f"{place}: {row.new_tokens} tokens in {row.wall_s:.3f} s, {row.target_calls} calls"
 
 
 def duration(seconds: float) -> str:

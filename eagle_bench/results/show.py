@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from eagle_bench.config.tracker import TrackerConfig
 from eagle_bench.config.values import Output
+from eagle_bench.errors import DOCUMENT
 from eagle_bench.records.atomic import write_text
 from eagle_bench.records.job import Job
 from eagle_bench.results.charts.files import plot_missing, plot_run
@@ -39,7 +39,7 @@ def show_job(
         if categories is not None and alone:
             print_table(categories)
     if output is Output.json and alone:
-        print(json.dumps(document(job)), flush=True)
+        DOCUMENT.show(document(job))
     write_table(job)
     pictures = plot_missing(job, job.folder) if job.found else plot_run(job, job.folder)
     if output is not Output.quiet:
@@ -65,7 +65,7 @@ def show_sweep(folder: Path, output: Output, tracker: TrackerConfig, say: Say) -
     if output is Output.table:
         print_table(table)
     if output is Output.json:
-        print(json.dumps({"jobs": [document(job) for job in found.jobs]}), flush=True)
+        DOCUMENT.show({"jobs": [document(job) for job in found.jobs]})
     derived = derived_figures(found.jobs)
     write_derived(derived, folder)
     loads = [job.provenance.get("loads") or {"done": 0, "saved": 0} for job in found.jobs]

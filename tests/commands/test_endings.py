@@ -170,6 +170,7 @@ def test_commands_that_only_read_end_in_a_sentence_too(fault, sentence, capsys) 
 
 
 def test_a_reader_that_has_enough_is_no_fault(tmp_path: Path) -> None:
-    list_it = f"{sys.executable} -m eagle_bench.presets | head -1"
-    done = subprocess.run(list_it, shell=True, capture_output=True, text=True, check=False)
-    assert done.stderr == ""
+    for words in ("presets", "run --help"):
+        shown = f"{sys.executable} -m eagle_bench {words} | head -1"
+        done = subprocess.run(shown, shell=True, capture_output=True, text=True, check=False)
+        assert done.stderr == ""

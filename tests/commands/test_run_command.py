@@ -159,6 +159,38 @@ def test_help_and_cfg_answer_at_once_and_import_no_torch() -> None:
         assert "gen_len" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        (["gen_len=0"], 2, "gen_len=0 must be at least 1."),
+        (["gen_leng=3"], 2, "Did you mean gen_len?"),
+        (["sweep=gen_len"], 2, "needs -m"),
+        (["drafter.path=/nowhere"], 2, "/nowhere"),
+    ],
+)
+def test_a_failure_too_is_one_json_document(
+    tmp_path: Path, words: list[str], code: int, reason: str
+) -> None:
+    done = call(tmp_path, *words, "output=json", "tracker=none")
+    document = json.loads(done.stdout)
+    assert (document["status"], document["exit_code"], done.returncode) == ("failed", code, code)
+    assert reason in document["reason"]
+
+
+def test_the_log_holds_what_was_said_and_a_suspect_result_is_one_document(tmp_path: Path) -> None:
+    done = call(tmp_path, *QUICK, "output=json", "num_samples=2", "stop=length", "strict=true")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["status"] == "complete"
+    [folder] = (tmp_path / "runs").iterdir()
+    log = (folder / "log.txt").read_text()
+    said = (
+        "warming up ... ",
+        "intervals and grading ... ",
+        f"results: {folder}",
+    )
+    assert [line for line in said if line not in log] == []
+
+
 def test_the_embedded_draft_model_drafts(tmp_path: Path) -> None:
     done = call(tmp_path, *QUICK, "drafter=draft_model", "decoding=tree", "output=json")
     assert done.returncode == 0, done.stderr

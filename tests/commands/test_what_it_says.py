@@ -29,7 +29,8 @@ def test_a_sweep_tells_its_jobs_and_their_phases(tmp_path: Path) -> None:
     told = call(tmp_path, "-m", *settings, "decoding.draft_len=1,2").stderr
     said = [
         r"^job 1 of 2: ",
-        r"^importing the libraries \.\.\. \d+\.\d s$",
+        r"^importing torch \.\.\. \d+\.\d s$",
+        r"^importing the rest \.\.\. \d+\.\d s$",
         r"^loading the target embedded, 8\.13 MB \.\.\. \d+\.\d s$",
         r"^loading the drafter embedded, 698 kB \.\.\. \d+\.\d s$",
         r"^hashing the checkpoints \.\.\. ",

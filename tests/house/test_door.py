@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 
 import pytest
-from hydra.core.config_store import ConfigStore
 
 from eagle_bench.__main__ import COMMANDS
-from eagle_bench.launch.registry import register
 
 
 def door(*words: str) -> subprocess.CompletedProcess[str]:
@@ -46,14 +43,6 @@ def test_a_first_word_that_is_no_command_is_an_argument_of_run() -> None:
     done = door("gen_len=0")
     assert done.returncode == 2
     assert done.stderr == "eagle_bench: gen_len=0 must be at least 1.\n"
-
-
-def test_the_schemas_are_copied_where_they_are_loaded_and_nowhere_else() -> None:
-    register()
-    store = ConfigStore.instance()
-    assert deepcopy(store) is store
-    store.load("run_schema.yaml").node.gen_len = 3
-    assert store.load("run_schema.yaml").node.gen_len == 128
 
 
 def test_help_of_a_command_is_its_own() -> None:

@@ -122,6 +122,8 @@ def test_json_is_one_document(pair, capsys):
     document = json.loads(capsys.readouterr().out)
     assert set(document["comparisons"][0]["figures"]) == set(FIGURES)
     assert len(document["failed"]) == 1
+    assert command.main([folders[0], "nowhere", "--json"]) == 2
+    assert "nowhere" in json.loads(capsys.readouterr().out)["reason"]
 
 
 @pytest.mark.parametrize(

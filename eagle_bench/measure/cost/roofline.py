@@ -102,11 +102,12 @@ class Roofline:
         return self.verify_s(1, context_len)
 
 
-def roofline(target: Target) -> Roofline:
-    """The floors of `target` where it is loaded."""
+def roofline(target: Target, device: torch.device | None = None) -> Roofline:
+    """The floors of `target` on `device`; None: where it is loaded."""
     work, spec = step_work(target), target.spec
-    speed = device_speed(spec.device, spec.dtype, int(work.read_bytes(1, 0)))
-    return Roofline(device_name(spec.device), speed, work)
+    place = device or spec.device
+    speed = device_speed(place, spec.dtype, int(work.read_bytes(1, 0)))
+    return Roofline(device_name(place), speed, work)
 
 
 def card(roof: Roofline, context_len: float) -> list[str]:
