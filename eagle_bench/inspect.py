@@ -58,6 +58,11 @@ def inspect(settings: dict[str, Any]) -> dict[str, Any]:
     shape = target_shape(_model(settings)) if path else None
     checkpoint = open_checkpoint(settings["drafter.path"])
     kind = checkpoint.kind
+    if kind not in HEADS:
+        raise UserError(
+            f"{checkpoint.folder} holds a head of the kind {kind.value}, which is only named here; "
+            f"it runs as drafter={kind.name}."
+        )
     drafter = HEADS[kind](name=kind.name, **under(settings, "drafter"))
     report, fits, misfit, asked = read_head(checkpoint, drafter).report, None, None, None
     if shape is not None:

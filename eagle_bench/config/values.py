@@ -46,6 +46,7 @@ class HeadKind(Enum):
 
     eagle3 = "EAGLE"
     p_eagle = "P-EAGLE"
+    dflash = "DFlash"
 
 
 class Implementation(Enum):

@@ -70,7 +70,8 @@ class DFlashDrafter(AutoregressiveDrafter):
         features = pad_features(self._features, max(sizes))
         assert features is not None
         mask, positions = self._places(sizes)
-        states = self.head(self._embed(block), features, positions, mask, self.cache)
+        embeds = self.head.embeds(self._embed, block)
+        states = self.head(embeds, features, positions, mask, self.cache)
         self.cache.commit([list(range(size)) for size in sizes])
         self._logits = self._lm_head(states[:, self.head.config.silent :])
         self._features = [row[:, :0] for row in rows]

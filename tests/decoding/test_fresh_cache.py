@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eagle_bench.decoding.loop import Decoder
+from eagle_bench.drafters.dflash import DFlashDrafter
 from eagle_bench.models.cache import KVCache
 from eagle_bench.records.generation import Request
 
@@ -63,7 +64,9 @@ class WatchedDecoder(Decoder):
 def fresh_draft(drafter: Any, said: list[int], length: int) -> list[Tensor]:
     fresh = KVCache(1, length)
     positions = torch.arange(length)[None]
-    if drafter.needs_features:
+    if isinstance(drafter, DFlashDrafter):
+        drafter.head.remember(world.features_of(said[:length]), positions, fresh)
+    elif drafter.needs_features:
         fused = drafter.head.fuse(world.features_of(said[:length]))
         embeds = world.target().embed(torch.tensor([said[1 : length + 1]]))
         drafter.head(embeds, fused, positions, None, fresh)
@@ -76,7 +79,9 @@ def fresh_draft(drafter: Any, said: list[int], length: int) -> list[Tensor]:
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize("shape", ["chain4", "tree", "wide", "static_tree", "confidence"])
-@pytest.mark.parametrize("name", ["fitted", "fitted_p_eagle", "noisy", "draft_model"])
+@pytest.mark.parametrize(
+    "name", ["fitted", "fitted_p_eagle", "fitted_dflash", "noisy", "draft_model"]
+)
 def test_caches_equal_a_fresh_computation(name: str, shape: str, batch_size: int) -> None:
     decoder = WatchedDecoder(world.target(), world.drafter(name), world.method(shape), world.GREEDY)
     generations = world.generate(decoder, REQUESTS, batch_size)

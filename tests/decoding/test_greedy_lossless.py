@@ -134,7 +134,7 @@ def test_a_drafter_that_is_always_right_is_always_accepted(name: str, gen_len: i
 def test_the_fitted_drafters_are_right_now_and_then() -> None:
     """So that the tests above see accepted, rejected and partly accepted drafts."""
     requests = [Request(str(seed), world.prompt_of(seed, 6), 30) for seed in range(8)]
-    for name in ("fitted", "fitted_p_eagle", "noisy"):
+    for name in ("fitted", "fitted_p_eagle", "fitted_dflash", "noisy"):
         decoder = Decoder(world.target(), world.drafter(name), world.method("tree"), world.GREEDY)
         lengths = [
             length

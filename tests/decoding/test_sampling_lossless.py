@@ -215,7 +215,9 @@ def sampled_baseline() -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize("name", world.CHAINS + world.TREES)
-@pytest.mark.parametrize("drafter", ["fitted", "fitted_p_eagle", "noisy", "random"])
+@pytest.mark.parametrize(
+    "drafter", ["fitted", "fitted_p_eagle", "fitted_dflash", "noisy", "random"]
+)
 def test_sampled_output_is_the_sampled_baselines(drafter: str, name: str) -> None:
     """For any draft length, order of prompts and batch: one random number for each token."""
     expected = sampled_baseline()
@@ -224,8 +226,27 @@ def test_sampled_output_is_the_sampled_baselines(drafter: str, name: str) -> Non
     assert sampled(name, drafter, REQUESTS[::-1], 3) == expected
 
 
+@pytest.mark.parametrize("drafter", ["noisy", "fitted_p_eagle", "fitted_dflash"])
 @pytest.mark.parametrize("name", ["chain4", "static_tree"])
-def test_drawn_drafts_are_repeatable_in_any_order_and_batch(name: str) -> None:
-    alone = sampled(name, "noisy", REQUESTS, 1, Proposal.sample)
-    assert sampled(name, "noisy", REQUESTS[::-1], 3, Proposal.sample) == alone
-    assert sampled(name, "noisy", REQUESTS, 1, Proposal.sample) == alone
+def test_drawn_drafts_are_repeatable_in_any_order_and_batch(name: str, drafter: str) -> None:
+    alone = sampled(name, drafter, REQUESTS, 1, Proposal.sample)
+    assert sampled(name, drafter, REQUESTS[::-1], 3, Proposal.sample) == alone
+    assert sampled(name, drafter, REQUESTS, 1, Proposal.sample) == alone
+
+
+@pytest.mark.parametrize("drafter", ["fitted", "fitted_p_eagle"])
+def test_drawn_drafts_of_a_head_leave_the_targets_distribution(drafter: str) -> None:
+    """Each slot's own q: what comes after a prompt and one token more, over 480 generations."""
+    prompt, warm = world.prompt_of(1, 5), Sampling(1.0, seed=11)
+    method = world.method("chain4", warm, Proposal.sample)
+    decoder = Decoder(world.target(), world.drafter(drafter), method, warm)
+    requests = [Request(str(i), prompt, 2) for i in range(480)]
+    counts = np.zeros(world.VOCAB)
+    for generation in decoder.generate(requests, batch_size=48):
+        counts[generation.tokens[1]] += 1
+    first = warm.distribution(world.prefilled(prompt)[0].logits[0, -1])
+    then = [world.prefilled([*prompt, token])[0].logits[0, -1] for token in range(world.VOCAB)]
+    due = (first @ warm.distribution(torch.stack(then))).numpy() * len(requests)
+    rare = due < 5
+    seen = np.append(counts[~rare], counts[rare].sum())
+    assert stats.chisquare(seen, np.append(due[~rare], due[rare].sum())).pvalue > 1e-4

@@ -26,6 +26,7 @@ from eagle_bench.drafters.dflash import DFlashDrafter
 from eagle_bench.drafters.draft_model import DraftModelDrafter
 from eagle_bench.drafters.eagle3 import Eagle3Drafter
 from eagle_bench.drafters.heads.block import BlockConfig, BlockHead
+from eagle_bench.drafters.heads.blocks import block_states, use_block_attention
 from eagle_bench.drafters.heads.compiled import CompiledLevels
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.head import EagleHead
@@ -157,6 +158,32 @@ def fitted_slots() -> EagleHead:
     return head.variant(head.config.reading).eval().requires_grad_(False)
 
 
+@cache
+def fitted_block() -> BlockHead:
+    """The same, overfitted to a few of the target's own outputs."""
+    head = deepcopy(random_block()).train().requires_grad_(True)
+    use_block_attention(head)
+    prompts = [prompt_of(seed, 6) for seed in range(8)]
+    texts = torch.tensor([prompt + baseline(prompt, 40) for prompt in prompts])
+    features = torch.cat([features_of(text) for text in texts.tolist()])[:, :-1].clone()
+    roots = torch.arange(1, 38).expand(len(texts), -1)
+    labels = texts[:, 1:].unfold(1, head.config.levels, 1)[:, 1:38]
+
+    def embed(ids: torch.Tensor) -> torch.Tensor:
+        return target().embed(ids).clone()
+
+    optimizer = torch.optim.AdamW(head.parameters(), 5e-3)
+    for _ in range(40):
+        logits = target().lm_head(block_states(head, embed, texts, features, roots))
+        loss = cross_entropy(logits.flatten(0, 2), labels.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    ready = BlockHead(head.config, head.fc.in_features, None)
+    ready.load_state_dict(head.state_dict())
+    return ready.eval().requires_grad_(False)
+
+
 def features_of(tokens: list[int]) -> torch.Tensor:
     step, _ = prefilled(tokens)
     assert step.features is not None
@@ -218,6 +245,7 @@ DRAFTERS = {
     "p_eagle": Entry(lambda: PEagleDrafter(random_slots(), target(), LEVELS), parallel=True),
     "fitted_p_eagle": Entry(lambda: PEagleDrafter(fitted_slots(), target(), LEVELS), parallel=True),
     "dflash": Entry(lambda: DFlashDrafter(random_block(), target()), parallel=True),
+    "fitted_dflash": Entry(lambda: DFlashDrafter(fitted_block(), target()), parallel=True),
     "draft_model": Entry(lambda: DraftModelDrafter(other_model(), VOCAB)),
     "noisy": Entry(lambda: DraftModelDrafter(lean_target(noisy_model(0.02, 1)), VOCAB)),
     "itself": Entry(lambda: DraftModelDrafter(target(), VOCAB)),

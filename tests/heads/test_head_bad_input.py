@@ -212,7 +212,6 @@ def test_a_full_model(tmp_path: Path) -> None:
 
 
 OTHERS: dict[str, Callable[[Tiny], None]] = {
-    "DFlash": tensor("model.hidden_norm.weight", torch.ones(HIDDEN)),
     "DSpark": tensor("markov_head.markov_w1.weight", torch.ones(VOCAB, 4)),
     "MTP": tensor("model.layers.61.eh_proj.weight", torch.ones(HIDDEN, 2 * HIDDEN)),
     "Medusa": config(medusa_num_heads=3),

@@ -106,6 +106,8 @@ class BlockHead(nn.Module):
     """The layers of a DFlash head over features of its target (arXiv 2602.06036)."""
 
     rotary: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    target_ids: Tensor | None
+    mask_embedding: Tensor | None
 
     def __init__(self, config: BlockConfig, features: int, draft_vocab: int | None) -> None:
         super().__init__()
@@ -120,7 +122,16 @@ class BlockHead(nn.Module):
         )
         self.norm = RMSNorm(width, layers.rms_norm_eps)
         self.lm_head = nn.Linear(width, draft_vocab, bias=False) if draft_vocab else None
-        self.target_ids: Tensor | None = None
+        self.register_buffer("target_ids", None, persistent=False)
+        self.register_buffer("mask_embedding", None, persistent=False)
+
+    def embeds(self, embed: Callable[[Tensor], Tensor], block: Tensor) -> Tensor:
+        """Embeddings of ids `[batch, n]`: the target's, but for a mask of the head's own."""
+        if self.mask_embedding is None:
+            return embed(block)
+        masked = block == self.config.mask_token
+        known = embed(block.masked_fill(masked, 0))
+        return torch.where(masked[..., None], self.mask_embedding, known)
 
     def turns(self, positions: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Half of each cosine and sine `[batch, 1, n, head_dim / 2]`, as `rotate` takes them."""

@@ -41,7 +41,8 @@ def block_states(
     slots = roots[..., None] + torch.arange(config.block_size, device=tokens.device)
     positions = torch.cat((context.expand(len(tokens), -1), slots.flatten(1)), dim=1)
     known = context < roots[..., None]
-    states: Tensor = head(embed(blocks.flatten(1)), features, positions, known, StepKeys())
+    slotted = head.embeds(embed, blocks.flatten(1))
+    states: Tensor = head(slotted, features, positions, known, StepKeys())
     return states.view(*blocks.shape, -1)[:, :, config.silent :]
 
 

@@ -9,14 +9,23 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 from transformers import Qwen3Config
 
 from eagle_bench.config.drafter import DFlashConfig
+from eagle_bench.config.values import HeadKind
 from eagle_bench.drafters.heads.block import BlockConfig, BlockHead
-from eagle_bench.drafters.heads.check import TargetShape
-from eagle_bench.drafters.heads.folder import SAFETENSORS, locate, read_json, read_weights
+from eagle_bench.drafters.heads.check import TargetShape, check_tensors
+from eagle_bench.drafters.heads.folder import (
+    MASK_EMBEDDING,
+    SAFETENSORS,
+    locate,
+    read_json,
+    read_weights,
+    unpickle,
+)
 from eagle_bench.drafters.heads.formats import bare
-from eagle_bench.drafters.heads.others import OTHERS
+from eagle_bench.drafters.heads.others import kind_of
 from eagle_bench.errors import UserError
 
 NOT_RUN = (
@@ -41,13 +50,11 @@ def load_dflash(settings: DFlashConfig, target: TargetShape | None = None) -> Bl
     stored, _ = read_weights(folder)
     document = read_json(folder)
     keys = bare(stored)
-    names = frozenset(keys)
-    architecture = str((document.get("architectures") or [""])[0])
-    kind = next(
-        (name for name, is_it in OTHERS.items() if is_it(architecture, document, names)), ""
-    )
-    if kind != "DFlash":
-        raise UserError(f"{folder} holds no DFlash head{f' but a {kind} drafter' if kind else ''}.")
+    if (kind := kind_of(folder, document, keys)) is not HeadKind.dflash:
+        raise UserError(
+            f"{folder} holds a head of the kind {kind.value}, which would be misread as DFlash; "
+            f"it runs as drafter={kind.name}."
+        )
     config = _parse(document)
     weights = {name: stored[key] for name, key in keys.items()}
     own = "lm_head.weight" in weights and "d2t" in weights
@@ -55,18 +62,12 @@ def load_dflash(settings: DFlashConfig, target: TargetShape | None = None) -> Bl
     with torch.device("meta"):
         head = BlockHead(config, weights["fc.weight"].shape[1], draft_vocab)
     expected = head.state_dict()
-    if lacking := sorted(set(expected) - set(weights)):
-        raise UserError(f"{folder} lacks the weights {', '.join(lacking)}.")
-    for name, like in expected.items():
-        if weights[name].shape != like.shape:
-            raise UserError(
-                f"{name} in {folder} has shape {list(weights[name].shape)}, but its config.json "
-                f"makes it {list(like.shape)}."
-            )
+    check_tensors(folder, weights, expected)
     dtype = weights["fc.weight"].dtype
     head.load_state_dict({name: weights[name].to(dtype) for name in expected}, assign=True)
     if draft_vocab:
         head.target_ids = weights["d2t"] + torch.arange(draft_vocab)
+    head.mask_embedding = _mask_embedding(folder, config, dtype)
     if target is not None:
         _check_fits(head, target)
     return head.eval().requires_grad_(False)
@@ -113,8 +114,26 @@ def _parse(document: Mapping[str, Any]) -> BlockConfig:
     if "sliding_attention" in (layers.layer_types or ()):
         raise UserError("The DFlash head has sliding-window layers, which are not run here.")
     assert ids is not None
-    anchored = bool(said.get("sample_from_anchor"))
+    of_deepspec = "DSpark" in str(document.get("architectures"))
+    anchored = bool(said.get("sample_from_anchor", of_deepspec))
     return BlockConfig(layers, said["block_size"], said["mask_token_id"], tuple(ids), anchored)
+
+
+def _mask_embedding(folder: Path, config: BlockConfig, dtype: torch.dtype) -> Tensor | None:
+    """What stands in a mask's place where a folder holds one in a file of its own."""
+    path, width = folder / MASK_EMBEDDING, config.layers.hidden_size
+    if not path.is_file():
+        return None
+    loaded = unpickle(path)
+    named = loaded if isinstance(loaded, dict) else {"": loaded}
+    tensors = [each for each in named.values() if isinstance(each, Tensor)]
+    of = named.get("mask_token_id", config.mask_token)
+    if len(tensors) != 1 or tensors[0].numel() != width or of != config.mask_token:
+        raise UserError(
+            f"{path} should hold one embedding of {width} numbers, of the mask token "
+            f"{config.mask_token}."
+        )
+    return tensors[0].flatten().to(dtype)
 
 
 def _check_fits(head: BlockHead, target: TargetShape) -> None:
@@ -128,6 +147,11 @@ def _check_fits(head: BlockHead, target: TargetShape) -> None:
         raise UserError(
             f"fc reads {head.fc.in_features} features, not {len(config.aux_layers)} hidden states "
             f"of {target.hidden_size}."
+        )
+    if head.mask_embedding is None and config.mask_token >= target.vocab_size:
+        raise UserError(
+            f"The head's mask token {config.mask_token} is none of the target's "
+            f"{target.vocab_size} tokens, and its folder holds no {MASK_EMBEDDING}."
         )
     if min(config.aux_layers) < 0 or max(config.aux_layers) > target.num_layers:
         raise UserError(

@@ -19,6 +19,7 @@ from eagle_bench.machine.hub import Absent, beside, fetch
 TRAINING_STATE = "training_state.pt"
 SAFETENSORS, SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+MASK_EMBEDDING = "mask_embedding.pt"
 SPECULATORS = ("eagle3", "peagle", "dflash")
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -36,7 +37,7 @@ def locate(path: str) -> Path:
     if not HUB_ID.fullmatch(path):
         raise UserError(f"drafter.path={path} does not exist{beside(path)}.")
     try:
-        return fetch(path, ["*.json", "*.safetensors", "*.bin"])
+        return fetch(path, ["*.json", "*.safetensors", "*.bin", MASK_EMBEDDING])
     except Absent as why:
         raise UserError(
             f"drafter.path={path} is no folder here{beside(path)}, and as a hub id it {why}; give "
@@ -103,8 +104,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         except (SafetensorError, OSError) as error:
             raise UserError(f"{path} is truncated or corrupt: {error}.") from error
+    loaded = unpickle(path)
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path} holds a {type(loaded).__name__}, not tensors by name.")
+    if isinstance(inner := loaded.get("state_dict"), dict):
+        loaded = inner
+    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+
+
+def unpickle(path: Path) -> Any:
+    """What a pickle of tensors holds; its code is never run."""
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} holds more than tensors or is corrupt; it was not executed, so save it "
@@ -112,11 +123,6 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
         raise UserError(f"{path} is truncated or corrupt: {error}.") from error
-    if not isinstance(loaded, dict):
-        raise UserError(f"{path} holds a {type(loaded).__name__}, not tensors by name.")
-    if isinstance(inner := loaded.get("state_dict"), dict):
-        loaded = inner
-    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
 
 
 def _sharded(folder: Path, index_name: str) -> list[str]:

@@ -36,13 +36,16 @@ OTHERS: dict[str, Marks] = {
     "Medusa": lambda arch, config, keys: "medusa_num_heads" in config or _has(keys, "medusa_head."),
     "Hydra": lambda arch, config, keys: "hydra_num_heads" in config or _has(keys, "hydra_head."),
     "DSpark": lambda arch, config, keys: (
-        "DSpark" in arch or "markov_rank" in config or _has(keys, "markov_head.")
+        bool(config.get("markov_rank")) or _has(keys, "markov_head.", "confidence_head.")
     ),
     HeadKind.p_eagle.value: _is_p_eagle,
-    "DFlash": _is_dflash,
+    HeadKind.dflash.value: _is_dflash,
     "MTP": _is_mtp,
 }
-"""In the order of their trial: a DSpark drafter has all that a DFlash one has."""
+"""In the order of their trial: a DSpark drafter has all that a DFlash one has.
+
+DeepSpec's DFlash heads are of its class for DSpark, with a `markov_rank` of 0.
+"""
 
 
 def kind_of(folder: Path, config: Mapping[str, Any], keys: Iterable[str]) -> HeadKind:
