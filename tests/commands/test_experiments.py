@@ -148,8 +148,8 @@ def test_recording_keeps_table_pictures_and_the_command(sweep: Sweep, tmp_path: 
     lines = record(folder, study)
     assert "python -m eagle_bench.run -m +experiment=draft_len num_samples=1" in lines
     assert "decoding.draft_len=1,3" in lines
-    assert "Target: embedded, 1 prompts, float32, 1 thread of " in lines
-    assert re.search(r"20\d\d-\d\d-\d\d\.$", lines, re.MULTILINE)
+    assert "embedded · embedded · embedded (1 prompts) · float32 · 1 thread of " in lines
+    assert re.search(r" · 20\d\d-\d\d-\d\d · commit \w+\.$", lines, re.MULTILINE)
     assert "few_prompts" in lines
     kept = pd.read_csv(study / "sweep.csv")
     pd.testing.assert_frame_equal(

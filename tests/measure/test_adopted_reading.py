@@ -94,7 +94,7 @@ def job(
         decoding=ChainConfig("chain"),
         tracker=TrackerConfig("none"),
         measure=MeasureConfig(preflight=asked, warmup_max=1, bootstrap_resamples=100),
-        num_samples=2,
+        num_samples=4,
         gen_len=24,
         threads=1,
     )
