@@ -9,7 +9,6 @@ that out and loads no weights but the head's.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +22,7 @@ from eagle_bench.config.words import PAIR, read_words, under
 from eagle_bench.drafters.heads.checkpoint import open_checkpoint
 from eagle_bench.drafters.heads.load import read_head
 from eagle_bench.drafters.heads.report import LoadReport
-from eagle_bench.errors import UserError, in_a_sentence
+from eagle_bench.errors import DOCUMENT, UserError, in_a_sentence
 from eagle_bench.models.load import target_shape
 
 SETTINGS = {**PAIR, "preflight": bool}
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     document = inspect(parse([a for a in arguments if a != "--json"]))
     if "--json" in arguments:
-        print(json.dumps(document, indent=2))
+        DOCUMENT.show(document)
     else:
         Console().print(render(document))
     return 0 if document["fits"] is not False else 2

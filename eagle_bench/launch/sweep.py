@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,9 +103,9 @@ class SweepCallback(Callback):
             assert isinstance(tracker, TrackerConfig)
             SWEEP.folder = Path(config.hydra.sweep.dir)
             SWEEP.output, SWEEP.tracker = config.output, tracker
-            jobs = planned_jobs(config)
+            jobs = grid_jobs(config)
             SWEEP.jobs = len(jobs)
-            write_plan(SWEEP.folder, jobs)
+            write_plan(SWEEP.folder, planned_jobs(jobs))
 
 
 def forget_plan() -> None:
@@ -132,19 +132,13 @@ class FailureCallback(Callback):
             store.fail(reason, {str(key): value for key, value in settings.items()}, {})
 
 
-def planned_jobs(config: DictConfig) -> dict[str, dict[str, Any]]:
-    """The config of every job of a multirun, by the name of its folder; of a grid, that is.
-
-    Raises
-    ------
-    HydraException, OmegaConfBaseException
-        An override is refused.
-    """
-    jobs: dict[str, Any] = {}
-    for job in grid_jobs(config):
+def planned_jobs(jobs: Sequence[DictConfig]) -> dict[str, dict[str, Any]]:
+    """The config of every job, by the name of its folder, which equal jobs share."""
+    planned: dict[str, Any] = {}
+    for job in jobs:
         settings = OmegaConf.to_container(job_settings(job), resolve=True, enum_to_str=True)
-        jobs[job.hydra.sweep.subdir] = settings
-    return jobs
+        planned[job.hydra.sweep.subdir] = settings
+    return planned
 
 
 def grid_jobs(config: DictConfig) -> list[DictConfig]:

@@ -20,6 +20,7 @@ from eagle_bench.launch.sweep import (
     BasicSweeper,
     FailureCallback,
     SweepCallback,
+    grid_jobs,
     planned_jobs,
 )
 from eagle_bench.records.job import read_job
@@ -69,7 +70,9 @@ def test_every_job_of_a_sweep_is_planned_by_name_and_config(tmp_path: Path) -> N
         config = compose("config", fixed, return_hydra_config=True)
         with read_write(config), open_dict(config):
             config.hydra.overrides.task = overrides
-        jobs = planned_jobs(config)
+        grid = grid_jobs(config)
+    jobs = planned_jobs(grid)
+    assert len(planned_jobs([*grid, *grid])) == len(jobs) == len(grid)
     found = [(job["decoding"]["name"], job["gen_len"], job["num_samples"]) for job in jobs.values()]
     assert sorted(found) == list(product(("chain", "tree"), (5, 6), (24,)))
     assert all(name.startswith(job["decoding"]["name"]) for name, job in jobs.items())

@@ -10,6 +10,7 @@ import pytest
 from engine_run import engine_config
 
 from eagle_bench.config.values import DType
+from eagle_bench.data.prompt import Prompt
 from eagle_bench.decoding.build import build_speculative
 from eagle_bench.engines.conversation import Conversation
 from eagle_bench.engines.session import Loader, Session
@@ -27,12 +28,17 @@ CONFIG = engine_config()
 FAITHFUL = "as exported"
 
 
+def recorded() -> list[Prompt]:
+    """The prompts in the order of their numbers, as they were recorded."""
+    prompts = chosen_prompts(replace(CONFIG, num_samples=80)).prompts
+    return sorted(prompts, key=lambda prompt: int(prompt.id))
+
+
 def asked(session: Session, planted: str) -> list[tuple[Request, Counts]]:
-    """The first embedded prompts, with what llama.cpp counted on them."""
-    prompts = chosen_prompts(CONFIG).prompts
+    """Prompts 1, 2, ... with what llama.cpp counted on them."""
     return [
         (Conversation(session, prompt).request(CONFIG.gen_len), Counts(*counts, tuple(accepted)))
-        for prompt, (*counts, accepted) in zip(prompts, PLANTED[planted], strict=False)
+        for prompt, (*counts, accepted) in zip(recorded(), PLANTED[planted], strict=False)
     ]
 
 
@@ -74,7 +80,7 @@ def rows_of(session: Session, planted: str) -> list[GenerationRow]:
 
 
 def test_a_faithful_engine_has_no_gap(session: Session) -> None:
-    prompts = chosen_prompts(CONFIG).prompts[:4]
+    prompts = recorded()[:4]
     found = conformance(CONFIG, session, prompts, rows_of(session, FAITHFUL))
     assert found is not None
     assert (found["pooled"], found["prompts"], found["equal_prompts"]) == (1.0, 4, 4)
@@ -84,7 +90,7 @@ def test_a_faithful_engine_has_no_gap(session: Session) -> None:
 
 
 def test_a_gap_says_which_reading_explains_it(session: Session) -> None:
-    prompts = chosen_prompts(CONFIG).prompts[:4]
+    prompts = recorded()[:4]
     late = "aux layers [3, 11, 18]"
     found = conformance(CONFIG, session, prompts, rows_of(session, late))
     assert found is not None
