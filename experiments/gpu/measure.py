@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from eagle_bench.config.values import DType
+from eagle_bench.config.values import DType, dtype_name
 from eagle_bench.errors import UserError, in_a_sentence
 from eagle_bench.machine.provenance import capture, clocks
 from eagle_bench.measure.cost.parts import Place, time_verifications
@@ -95,7 +95,7 @@ class Report:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.found: dict[str, Any] = {
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
-            "settings": asdict(settings),
+            "settings": {key: said for key, said in asdict(settings).items() if key != "out"},
             "provenance": capture(str(device)),
             "shapes": [],
         }
@@ -175,7 +175,7 @@ def _measure_shape(report: Report, settings: Settings, shape: str, device: torch
         return {
             "origin": pair.origin,
             "load_s": time.monotonic() - began_s,
-            "dtype": str(spec.dtype).removeprefix("torch."),
+            "dtype": dtype_name(spec.dtype),
             "implementation": spec.implementation,
             "parameters": spec.parameters,
             "head_bytes": pair.drafter.weight_bytes,
