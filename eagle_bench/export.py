@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eagle_bench.config.words import PAIR, read_words, under
+from eagle_bench.config.words import HELP, PAIR, read_words, under
 from eagle_bench.errors import UserError, in_a_sentence
 
 FORMATS = ("gguf", "safeailab", "speculators", "modelopt", "specforge", "angelslim")
@@ -25,7 +25,7 @@ SETTINGS = {"format": str, "out": str, **PAIR}
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the files and print their names; 0 when done, 2 for a mistake of the user."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if {"-h", "--help"} & set(arguments):
+    if HELP & {*arguments}:
         print(__doc__)
         return 0
     settings = read_words(arguments, SETTINGS, ", ".join(SETTINGS))

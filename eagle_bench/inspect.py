@@ -18,7 +18,7 @@ from rich.table import Table
 
 from eagle_bench.config.drafter import HEADS, Eagle3Config
 from eagle_bench.config.model import ModelConfig
-from eagle_bench.config.words import PAIR, read_words, under
+from eagle_bench.config.words import HELP, PAIR, read_words, under
 from eagle_bench.drafters.heads.checkpoint import open_checkpoint
 from eagle_bench.drafters.heads.load import read_head
 from eagle_bench.drafters.heads.report import LoadReport
@@ -32,7 +32,7 @@ SETTINGS = {**PAIR, "preflight": bool}
 def main(argv: Sequence[str] | None = None) -> int:
     """Print what the head is; 0 when it is loadable (and fits the target), else 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if {"-h", "--help"} & set(arguments):
+    if HELP & {*arguments}:
         print(__doc__)
         return 0
     document = inspect(parse([a for a in arguments if a != "--json"]))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from eagle_bench.config.values import Output
+from eagle_bench.config.words import HELP
 from eagle_bench.errors import DOCUMENT, UserError, in_a_sentence
 from eagle_bench.launch.command import validated
 from eagle_bench.launch.planning import asked
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from eagle_bench.measure.outline import Outline
 
 COLUMNS = ("Job", "State", "Prompts", "Step reads", "Step FLOP", "Step floor", "Held", "Takes")
-HELP = {"-h", "--help"}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from eagle_bench.launch.registry import CONF
+from eagle_bench.launch.registry import presets
 from eagle_bench.results.tables.render import print_table
 from eagle_bench.results.tables.table import Row, Table
 
@@ -18,8 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print one table for each group of `conf/`."""
     chosen = _parser().parse_args(argv).group
     for group in [chosen] if chosen else GROUPS:
-        files = sorted((Path(CONF) / group).glob("*.yaml"))
-        rows = tuple(Row((f"{group}={file.stem}", _purpose(file))) for file in files)
+        rows = tuple(Row((f"{group}={file.stem}", _purpose(file))) for file in presets(group))
         print_table(Table(group, ("preset", "purpose"), rows, labels=2))
     return 0
 

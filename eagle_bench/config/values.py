@@ -25,6 +25,11 @@ class DType(Enum):
     float16 = "float16"
 
 
+def dtype_name(dtype: object) -> str:
+    """`float32` of `torch.float32`."""
+    return str(dtype).removeprefix("torch.")
+
+
 class Attention(Enum):
     """Attention implementation of a transformers target or an EAGLE head."""
 

@@ -9,6 +9,9 @@ import yaml
 
 from eagle_bench.errors import UserError
 
+HELP = {"-h", "--help"}
+"""What asks a command what it is for."""
+
 PAIR: dict[str, type] = {
     "drafter.path": str,
     "drafter.vocab_mapping": str,

@@ -11,6 +11,7 @@ import torch
 
 from eagle_bench.config.engine import VllmConfig
 from eagle_bench.config.model import ModelConfig
+from eagle_bench.config.values import dtype_name
 from eagle_bench.drafters.heads.export import save_head
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.engines.launch import Launch
@@ -83,7 +84,7 @@ def launches(
         command = [python, "-m", MODULE, "--model", path if local is None else str(local)]
         command += ["--served-model-name", SERVED, "--host", "127.0.0.1"]
         command += ["--port", str(port := free_port())]
-        command += ["--dtype", str(spec.dtype).removeprefix("torch."), "--enforce-eager"]
+        command += ["--dtype", dtype_name(spec.dtype), "--enforce-eager"]
         command += ["--max-num-seqs", "1", "--no-enable-prefix-caching"]
         command += ["--max-model-len", str(context), "--max-num-batched-tokens", str(context)]
         command += ["--enable-per-request-metrics", *more]

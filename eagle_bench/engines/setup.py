@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from eagle_bench.config.run import RunConfig
+from eagle_bench.config.values import dtype_name
 from eagle_bench.data.loader import load_prompts
 from eagle_bench.data.prompt import PromptSet
 from eagle_bench.drafters.build import check_combination
@@ -122,7 +123,7 @@ def _provenance(session: Session, prompts: PromptSet) -> dict[str, Any]:
             "parameters": spec.parameters,
             "weight_bytes": spec.weight_bytes,
             "layers": spec.num_layers,
-            "dtype": str(spec.dtype).removeprefix("torch."),
+            "dtype": dtype_name(spec.dtype),
             "device": str(spec.device),
             "aux_layers": list(spec.aux_layers),
             "remarks": session.remarks,

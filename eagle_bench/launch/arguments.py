@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 
 from eagle_bench.errors import UserError
+from eagle_bench.launch.registry import CONF, presets
 
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'$", re.MULTILINE)
 
@@ -49,8 +50,8 @@ def _quoted(value: str) -> str:
     return mark + value.replace(mark, f"\\{mark}") + mark
 
 
-def check_choices(arguments: Iterable[str], conf: Path) -> None:
-    """Hydra takes only a name for a group of configs in `conf`, and refuses others without it.
+def check_choices(arguments: Iterable[str]) -> None:
+    """Hydra takes only a name for a group of configs in `conf/`, and refuses others without it.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def check_choices(arguments: Iterable[str], conf: Path) -> None:
     parser = OverridesParser.create()
     for argument in arguments:
         group = argument.partition("=")[0].lstrip("+")
-        if not group or not (conf / group).is_dir():
+        if not group or not (Path(CONF) / group).is_dir():
             continue
         try:
             override = parser.parse_override(argument)
@@ -69,5 +70,5 @@ def check_choices(arguments: Iterable[str], conf: Path) -> None:
         if override.is_delete() or override.is_sweep_override():
             continue
         if not isinstance(override.value(), str):
-            names = sorted(file.stem for file in (conf / group).glob("*.yaml"))
-            raise UserError(f"{argument}: {group} is one of {', '.join(names)}.")
+            names = ", ".join(file.stem for file in presets(group))
+            raise UserError(f"{argument}: {group} is one of {names}.")

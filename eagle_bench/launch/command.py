@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eagle_bench import __version__
+from eagle_bench.config.words import HELP
 from eagle_bench.errors import (
     DOCUMENT,
     OutOfTime,
@@ -46,7 +47,6 @@ from eagle_bench.records.scrub import scrub
 
 C = TypeVar("C")
 FULL_ERROR = "HYDRA_FULL_ERROR"
-HELP = {"-h", "--help"}
 VERBOSE = "EAGLE_BENCH_VERBOSE"
 """Set by `-v`, for the jobs of a sweep wherever they run."""
 UNUSABLE_FOLDER = {
@@ -114,7 +114,7 @@ def hydra_command(
             return
         try:
             sys.argv = with_flag_first(sys.argv)
-            check_choices(sys.argv[1:], Path(schema.CONF))
+            check_choices(sys.argv[1:])
             if HELP & {*sys.argv}:
                 _show_help(config_name, *sys.argv)
                 return

@@ -11,14 +11,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from enum import Enum
-from pathlib import Path
 from textwrap import wrap
 from typing import Any, cast, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
 from eagle_bench.config.run import RunConfig
-from eagle_bench.launch.registry import CONF
+from eagle_bench.launch.registry import presets
 
 ATTRIBUTE = re.compile(r"^(\w[\w, ]*) : .*\n((?:    .*\n?)+)", re.MULTILINE)
 COLUMN, WIDTH = 34, 100
@@ -38,15 +37,11 @@ def help_text(program: str, config: DictConfig) -> str:
     for group in dict.fromkeys([*groups, *chosen]):
         purpose = (inspect.getdoc(kinds[group]) or "").partition("\n")[0] if group in kinds else ""
         name = f"{group}={chosen[group]}" if group in chosen else group
-        lines += ["", *_entry(name, f"{purpose} {_choices(presets(group))}")]
+        names = [file.stem for file in presets(group)]
+        lines += ["", *_entry(name, f"{purpose} {_choices(names)}")]
         if group in kinds:
             lines += _settings(config[group], f"{group}.")
     return "\n".join([*lines, LAST])
-
-
-def presets(group: str) -> list[str]:
-    """The names that can be chosen in a group of `conf/`."""
-    return sorted(file.stem for file in (Path(CONF) / group).glob("*.yaml"))
 
 
 def meanings(kind: Any) -> dict[str, str]:

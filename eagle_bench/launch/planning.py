@@ -30,7 +30,6 @@ def composed(config_name: str, words: Sequence[str], mode: RunMode) -> DictConfi
         An argument is refused.
     """
     registry.register(config_name)
-    check_choices(words, Path(registry.CONF))
     with sentences(), initialize_config_dir(registry.CONF, version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
@@ -64,6 +63,7 @@ def asked(config_name: str, words: Sequence[str]) -> Asked:
     _, *words = with_flag_first(["eagle-bench plan", *words])
     arguments = [word for word in words if word not in FLAGS]
     alone = arguments == words
+    check_choices(arguments)
     config = composed(config_name, arguments, RunMode.RUN if alone else RunMode.MULTIRUN)
     with sentences():
         if alone:

@@ -22,6 +22,11 @@ PACKAGE = Path(__file__).resolve().parents[1]
 CONF = str(PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf")
 
 
+def presets(group: str) -> list[Path]:
+    """The files of what can be chosen in a group of `conf/`, by their names."""
+    return sorted((Path(CONF) / group).glob("*.yaml"))
+
+
 def register(primary: str | None = None) -> None:
     """Make known the schemas that `conf/**/*.yaml` refer to, and the names of folders.
 

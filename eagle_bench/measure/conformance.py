@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from eagle_bench.config.run import RunConfig
+from eagle_bench.config.values import dtype_name
 from eagle_bench.data.prompt import Prompt
 from eagle_bench.decoding.build import build_speculative
 from eagle_bench.drafters.eagle3 import Eagle3Drafter
@@ -70,7 +71,7 @@ def conformance(
     if reading is not None:
         sentence += f", and all are once our loop reads the head with {reading}"
     elif by_rounding:
-        name = str(dtype).removeprefix("torch.")
+        name = dtype_name(dtype)
         sentence += f", and {name} explains the others: {gap.low:.3f} to {gap.high:.3f} holds 1"
     elif not gap.exact:
         sentence += ", and no other reading of the head gives the engine's"

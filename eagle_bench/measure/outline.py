@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from eagle_bench.config.run import RunConfig
-from eagle_bench.config.values import Compile, DType
+from eagle_bench.config.values import Compile, DType, dtype_name
 from eagle_bench.decoding.build import build_speculative
 from eagle_bench.engines.fit import most_context
 from eagle_bench.engines.session import Loader
@@ -76,7 +76,7 @@ def outline(config: RunConfig, sketcher: Loader, listener: Listener) -> Outline:
     if not config.engine.inside:
         raise UserError(f"engine={config.engine.name} is not planned: leave it out, or run it.")
     device = resolve_device(config.device)
-    dtype = DType(str(resolve_dtype(config.dtype, device)).removeprefix("torch."))
+    dtype = DType(dtype_name(resolve_dtype(config.dtype, device)))
     plain = replace(config, dtype=dtype, compile=Compile.off)
     setup = prepare(plain, chosen_prompts(plain), sketcher, listener)
     session, config, prompts = setup.session, setup.config, setup.prompts.prompts

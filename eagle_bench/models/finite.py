@@ -6,6 +6,7 @@ from bisect import bisect_left
 
 from torch import Tensor
 
+from eagle_bench.config.values import dtype_name
 from eagle_bench.errors import UserError
 from eagle_bench.models.read import read
 from eagle_bench.models.target import Target
@@ -29,7 +30,7 @@ def check_finite(logits: Tensor, target: Target, tokens: list[int], arm: str, ke
     if logits.isfinite().all():
         return
     first = 1 + bisect_left(range(1, len(tokens)), True, key=broken_behind)
-    dtype = str(target.spec.dtype).removeprefix("torch.")
+    dtype = dtype_name(target.spec.dtype)
     raise UserError(
         f"The target's logits are not finite in the arm {arm} (dtype={dtype}), first behind token "
         f"{first} of {len(tokens)} of the prompt {key}; use dtype=bfloat16 or float32, or mend "

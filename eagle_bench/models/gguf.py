@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from eagle_bench.config.values import dtype_name
 from eagle_bench.errors import UserError
 
 SUFFIX = ".gguf"
@@ -64,5 +65,5 @@ def settle_dequantised(model: Any, key: str, path: str) -> str:
     model.hf_quantizer, model.is_quantized = None, False
     del model.config.quantization_config
     name_architecture(model.config)
-    dtype = str(model.dtype).removeprefix("torch.")
+    dtype = dtype_name(model.dtype)
     return f"{key}={path}: the GGUF's weights were dequantised, so they are computed in {dtype}."

@@ -21,8 +21,8 @@ def circumstances(jobs: Sequence[Job]) -> list[str]:
     told = [flatten(job.provenance) for job in jobs]
     commits = _all((fact.get("git.sha") or "")[:8] for fact in told)
     facts = {
-        "targets": _all(_name(job.config.get("model"), job) for job in jobs),
-        "drafters": _all(_name(job.config.get("drafter"), job) for job in jobs),
+        "targets": _all(_name(job.config.get("model")) for job in jobs),
+        "drafters": _all(_name(job.config.get("drafter")) for job in jobs),
         "prompt sets": _all(map(_prompts, told)),
         "number types": _all(fact.get("target.dtype") for fact in told),
         "machines": _all(map(_machine, told)),
@@ -40,7 +40,7 @@ def _all(values: Iterable[object]) -> list[str]:
     return list(dict.fromkeys(str(value) for value in values if value))
 
 
-def _name(part: Any, job: Job) -> str:
+def _name(part: Any) -> str:
     """The name of the `model` or `drafter`, or of its folder or file."""
     part = part or {}
     return PurePath(str(part["path"])).name if part.get("path") else str(part.get("name") or "")

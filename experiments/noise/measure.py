@@ -24,9 +24,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.checkouts import NOW, OLD, checkouts, run
+
 HERE = Path(__file__).parent
-REPOSITORY = HERE.parents[1]
-NOW, OLD = "now", "old"
 NEAR = 0.06
 SHARE = 0.7
 
@@ -51,17 +51,11 @@ def measure(sweep: Sweep, checkout: Path) -> list[dict[str, object]]:
         generations (`timed_s`) and of the whole process (`process_s`).
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            *(sys.executable, "-m", "eagle_bench.run", "-m"),
-            "gen_len=" + ",".join(map(str, sweep.lengths)),
-            f"num_samples={sweep.prompts}",
-            *("stop=length", "tracker=none", "output=quiet", f"output_dir={folder}"),
-        ]
-        environment = os.environ | {"PYTHONPATH": str(checkout)}
+        lengths = "gen_len=" + ",".join(map(str, sweep.lengths))
         beside = nullcontext() if sweep.seed is None else neighbour(sweep.seed)
         began_s = time.perf_counter()
         with beside:
-            subprocess.run(command, cwd=checkout, env=environment, check=True)
+            run(checkout, folder, "-m", lengths, f"num_samples={sweep.prompts}", "stop=length")
         process_s = time.perf_counter() - began_s
         results = [json.loads(path.read_text()) for path in Path(folder).rglob("result.json")]
     return [
@@ -90,17 +84,6 @@ def neighbour(seed: int) -> Iterator[None]:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-@contextmanager
-def checkouts(commit: str) -> Iterator[dict[str, Path]]:
-    """The code as it is here and as it was at `commit`."""
-    with tempfile.TemporaryDirectory() as folder:
-        archive = subprocess.run(
-            ["git", "archive", commit], cwd=REPOSITORY, check=True, capture_output=True
-        )
-        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-        yield {NOW: REPOSITORY, OLD: Path(folder)}
 
 
 def plan(options: argparse.Namespace) -> list[Sweep]:

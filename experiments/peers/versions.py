@@ -8,16 +8,14 @@ Writes `versions.csv` beside this file, a line for each prompt, arm, code, metho
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pandas as pd
 
+from experiments.checkouts import NOW, OLD, checkouts, run
 from experiments.methods.measure import quotient
-from experiments.noise.measure import NOW, OLD, checkouts
 
 HERE = Path(__file__).parent
 TREE = ("decoding=tree", "decoding.depth=6", "decoding.top_k=6", "decoding.num_draft_tokens=24")
@@ -34,12 +32,7 @@ ARMS = ("baseline", "speculative")
 def measure(checkout: Path, prompts: int, arguments: tuple[str, ...]) -> pd.DataFrame:
     """Seconds of each prompt's two arms, measured by the code of `checkout`."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            *(sys.executable, "-m", "eagle_bench.run", f"num_samples={prompts}"),
-            *("tracker=none", "output=quiet", f"output_dir={folder}", *arguments),
-        ]
-        environment = os.environ | {"PYTHONPATH": str(checkout)}
-        subprocess.run(command, cwd=checkout, env=environment, check=True)
+        run(checkout, folder, f"num_samples={prompts}", *arguments)
         [path] = Path(folder).rglob("generations.jsonl")
         rows = pd.read_json(path, lines=True, dtype={"prompt_id": str})
     arm = rows["arm"].where(rows["arm"] == ARMS[0], ARMS[1])

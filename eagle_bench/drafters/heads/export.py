@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from eagle_bench.config.values import dtype_name
 from eagle_bench.drafters.heads.aux_layers import KEY
 from eagle_bench.drafters.heads.config import HeadConfig
 from eagle_bench.drafters.heads.folder import PICKLE, SAFETENSORS
@@ -109,7 +110,7 @@ def _config_json(config: HeadConfig, layout: str, dtype: torch.dtype) -> dict[st
         "attention_bias": config.attention_bias,
         "mlp_bias": config.mlp_bias,
         "tie_word_embeddings": False,
-        "torch_dtype": str(dtype).removeprefix("torch."),
+        "torch_dtype": dtype_name(dtype),
     }
     if config.mla is not None:
         sizes |= {"mla_latent_dim": config.mla.latent_dim, "mla_rope_dim": 0}

@@ -52,16 +52,29 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
-class GroupedQueryAttention(nn.Module):
+class HeadAttention(nn.Module):
+    """What every attention of a head has: a place in the cache, a kernel, and the same end."""
+
+    o_proj: nn.Linear
+
+    def __init__(self, config: HeadConfig, index: int, attention: Attention) -> None:
+        super().__init__()
+        self.index, self.heads = index, config.num_heads
+        self.attend = KERNELS[attention]
+        self.window = config.reading.window
+
+    def attended(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """What the queries see, brought back to the layer's width."""
+        out = self.attend(q, k, v, _visible(mask, q, k, self.window))
+        return torch.as_tensor(self.o_proj(out))
+
+
+class GroupedQueryAttention(HeadAttention):
     """Attention with fewer key-value heads than query heads; q, k and v in one product."""
 
     def __init__(self, config: HeadConfig, width: int, index: int, attention: Attention) -> None:
-        super().__init__()
-        self.index = index
-        self.heads, self.kv_heads = config.num_heads, config.num_kv_heads
-        self.head_dim = config.head_dim
-        self.attend = KERNELS[attention]
-        self.window = config.reading.window
+        super().__init__(config, index, attention)
+        self.kv_heads, self.head_dim = config.num_kv_heads, config.head_dim
         rows = (self.heads + 2 * self.kv_heads) * self.head_dim
         self.qkv_proj = nn.Linear(width, rows, bias=config.attention_bias)
         self.o_proj = nn.Linear(
@@ -91,11 +104,10 @@ class GroupedQueryAttention(nn.Module):
             q, k = rotated[:, : self.heads], rotated[:, self.heads :]
         if cache is not None:
             k, v = cache.update(k, v, self.index)
-        out = self.attend(q, k, v, _visible(mask, q, k, self.window))
-        return torch.as_tensor(self.o_proj(out))
+        return self.attended(q, k, v, mask)
 
 
-class LatentAttention(nn.Module):
+class LatentAttention(HeadAttention):
     """Attention whose cache keeps one normed latent per token.
 
     Keys and values are made anew from the cached latents at every call, which is exact; RoPE
@@ -105,12 +117,8 @@ class LatentAttention(nn.Module):
     def __init__(
         self, config: HeadConfig, mla: MLAConfig, width: int, index: int, attention: Attention
     ) -> None:
-        super().__init__()
-        self.index = index
-        self.heads, self.kv_heads = config.num_heads, config.num_kv_heads
-        self.head_dim = config.head_dim
-        self.attend = KERNELS[attention]
-        self.window = config.reading.window
+        super().__init__(config, index, attention)
+        self.kv_heads, self.head_dim = config.num_kv_heads, config.head_dim
         self.q_rows = self.heads * self.head_dim
         self.down_proj = nn.Linear(width, self.q_rows + mla.latent_dim, bias=config.attention_bias)
         self.kv_norm = nn.LayerNorm(mla.latent_dim)
@@ -135,11 +143,10 @@ class LatentAttention(nn.Module):
             latent, places = cache.update(latent, places, self.index)
         kv = self.up_proj(latent[:, 0]).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
         k = rotate(kv[:, : self.kv_heads], *rope(places[:, 0, :, 0], x.dtype))
-        out = self.attend(q, k, kv[:, self.kv_heads :], _visible(mask, q, k, self.window))
-        return torch.as_tensor(self.o_proj(out))
+        return self.attended(q, k, kv[:, self.kv_heads :], mask)
 
 
-class DeepSeekAttention(nn.Module):
+class DeepSeekAttention(HeadAttention):
     """DeepSeek's latent attention: queries and keys of a plain part and one that RoPE turns.
 
     The cache keeps keys and values, made from the latent once.
@@ -148,10 +155,8 @@ class DeepSeekAttention(nn.Module):
     def __init__(
         self, config: HeadConfig, sizes: DeepSeekConfig, width: int, index: int, kernel: Attention
     ) -> None:
-        super().__init__()
-        self.index, self.heads, self.sizes = index, config.num_heads, sizes
-        self.attend = KERNELS[kernel]
-        self.window = config.reading.window
+        super().__init__(config, index, kernel)
+        self.sizes = sizes
         self.gain = _yarn_gain(config.reading.rope.scaling or {})
         rows, eps = self.heads * config.head_dim, config.rms_eps
         if sizes.query_rank is None:
@@ -190,8 +195,7 @@ class DeepSeekAttention(nn.Module):
         k = torch.cat((k, k_turned), dim=-1)
         if cache is not None:
             k, v = cache.update(k, v, self.index)
-        out = self.attend(q, k, v, _visible(mask, q, k, self.window))
-        return torch.as_tensor(self.o_proj(out))
+        return self.attended(q, k, v, mask)
 
     def _paired(self, x: Tensor) -> Tensor:
         """Dimensions that RoPE pairs, brought half the width apart."""
@@ -238,7 +242,7 @@ class Layer(nn.Module):
         self.input_layernorm = None if bare else RMSNorm(width, eps)
         self.post_attention_layernorm = RMSNorm(width, eps)
         rows = 2 * width if self.paired else width
-        self.self_attn: GroupedQueryAttention | LatentAttention | DeepSeekAttention
+        self.self_attn: HeadAttention
         if config.deepseek is not None:
             self.self_attn = DeepSeekAttention(config, config.deepseek, rows, index, attention)
         elif config.mla is not None:

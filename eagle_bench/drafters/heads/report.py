@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from eagle_bench.config.values import Attention, HeadKind
+from eagle_bench.config.values import Attention, HeadKind, dtype_name
 from eagle_bench.drafters.heads.check import UNUSED, TargetShape
 from eagle_bench.drafters.heads.checkpoint import Checkpoint
 from eagle_bench.drafters.heads.config import HeadConfig
@@ -107,7 +107,7 @@ def report_on(
         kind=_kind(config),
         generation=config.generation,
         files=checkpoint.files,
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=dtype_name(dtype),
         parameters=sum(p.numel() for p in head.parameters()),
         shapes={name: getattr(config, name) for name in SHAPES}
         | ({"latent_dim": config.mla.latent_dim} if config.mla else {}),
@@ -158,6 +158,6 @@ def _warnings(
         said.append("drafter.attention=flex_attention_mla: the head has no latent; it runs as GQA.")
     floating = {each.dtype for each in checkpoint.weights.values() if each.is_floating_point()}
     if len(floating) > 1:
-        dtype = str(head.fc.weight.dtype).removeprefix("torch.")
+        dtype = dtype_name(head.fc.weight.dtype)
         said.append(f"The tensors are of several dtypes; all are read as {dtype}.")
     return said

@@ -15,11 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eagle_bench.drafters.heads.head import EagleHead
-from eagle_bench.drafters.heads.layer import (
-    DeepSeekAttention,
-    GroupedQueryAttention,
-    LatentAttention,
-)
+from eagle_bench.drafters.heads.layer import HeadAttention
 
 
 class StepKeys:
@@ -127,5 +123,5 @@ def ttt_attention(
 def use_ttt_attention(head: EagleHead) -> None:
     """Let every layer of `head` attend as training-time test does."""
     for attention in head.modules():
-        if isinstance(attention, (GroupedQueryAttention, LatentAttention, DeepSeekAttention)):
+        if isinstance(attention, HeadAttention):
             attention.attend = partial(ttt_attention, window=attention.window)

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
+from eagle_bench.config.values import dtype_name
 from eagle_bench.errors import RunFailure
 from eagle_bench.machine.clock import synchronizer
 from eagle_bench.machine.provenance import cpu_model
@@ -52,7 +53,7 @@ def device_speed(device: torch.device, dtype: torch.dtype, weight_bytes: int) ->
         (
             device_name(device),
             f"{torch.get_num_threads()} threads",
-            str(dtype).removeprefix("torch."),
+            dtype_name(dtype),
             f"torch {torch.__version__}",
             f"{read_bytes} bytes",
         )

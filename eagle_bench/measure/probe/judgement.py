@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eagle_bench.config.values import Attention
+from eagle_bench.config.values import Attention, dtype_name
 from eagle_bench.drafters.heads.head import EagleHead
 from eagle_bench.drafters.heads.ttt import ttt_hidden, use_ttt_attention
 from eagle_bench.errors import UserError
@@ -74,7 +74,7 @@ def check_head(said: Judgement, of_prompt: Tensor, target: Target) -> None:
     """Such a head drafts its first token over and over; a run would measure that, losslessly."""
     broken = said.log_probs.isnan()
     if broken.any():
-        dtype = str(target.spec.dtype).removeprefix("torch.")
+        dtype = dtype_name(target.spec.dtype)
         raise UserError(
             f"The head's logits are not finite in the pre-flight (dtype={dtype}), first on its "
             f"prompt {int(of_prompt[broken][0])}; use dtype=bfloat16 or float32, or mend the "
